@@ -1,0 +1,2 @@
+//! Benchmarks of Millstream.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Derive macros for Millstream's records and keys.

@@ -1,0 +1,1 @@
+//! Channels between shards: rings, frames, batches and switch positions.

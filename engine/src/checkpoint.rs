@@ -1,0 +1,1 @@
+//! Checkpoints on disk: delta files, the manifest log, retention, restore.

@@ -1,0 +1,27 @@
+//! The engine of Millstream: a single-machine dataflow engine with Flink's DataStream semantics.
+//!
+//! Each layer knows only those below it:
+//!
+//! ```text
+//! job, stream        what a program says                          (api)
+//! operator, window   what happens to records                      (operators)
+//! runtime            shards, drivers, coordinator, restarts       (runtime)
+//! time  state  channel  checkpoint                                (services)
+//! arena  record  key  element                                     (ground)
+//! ```
+#![warn(clippy::unwrap_used)]
+
+pub mod arena;
+pub mod channel;
+pub mod checkpoint;
+pub mod disk;
+pub mod element;
+pub mod key;
+pub mod limits;
+pub mod record;
+pub mod runtime;
+pub mod sink;
+pub mod source;
+pub mod state;
+pub mod testing;
+pub mod time;

@@ -1,0 +1,5 @@
+//! Shards and what drives them.
+
+pub mod wake;
+
+pub use wake::Waker;

@@ -1,0 +1,111 @@
+//! Waking a shard that went to sleep because it had nothing to do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::thread::Thread;
+use std::time::Duration;
+
+/// Wakes one shard, from any thread. Cheap where the shard is awake: one fence and one load.
+#[derive(Clone)]
+pub struct Waker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: AtomicU32,
+    thread: std::sync::OnceLock<Thread>,
+}
+
+const AWAKE: u32 = 0;
+const PARKED: u32 = 1;
+const NOTIFIED: u32 = 2;
+
+impl Waker {
+    /// The waker of a shard that has not been bound to a thread yet.
+    pub fn new() -> Self {
+        Waker {
+            shared: Arc::new(Shared { state: AtomicU32::new(AWAKE), thread: std::sync::OnceLock::new() }),
+        }
+    }
+
+    /// Says that the calling thread is the shard's. Called once, before the first [`Waker::park`].
+    pub fn bind_to_current_thread(&self) {
+        // A second binding would be a driver's mistake; the first one stands.
+        let _ = self.shared.thread.set(std::thread::current());
+    }
+
+    /// Makes sure that the shard takes another look at its inputs. To be called after the input was made visible.
+    #[inline]
+    pub fn wake(&self) {
+        // Pairs with the fence in `park`: either we see that it is parked, or it sees our input.
+        fence(Ordering::SeqCst);
+        if self.shared.state.load(Ordering::Relaxed) == PARKED {
+            self.wake_parked();
+        }
+    }
+
+    #[cold]
+    fn wake_parked(&self) {
+        if self.shared.state.swap(NOTIFIED, Ordering::SeqCst) == PARKED
+            && let Some(thread) = self.shared.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+
+    /// Sleeps until woken or for `timeout`. `nothing_to_do` is asked once more after the wish to sleep has been made known; where it
+    /// says no, there is no sleep. Called by the shard's own thread only.
+    pub fn park(&self, timeout: Option<Duration>, nothing_to_do: impl FnOnce() -> bool) {
+        self.shared.state.store(PARKED, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if nothing_to_do() && self.shared.state.load(Ordering::Relaxed) == PARKED {
+            match timeout {
+                Some(timeout) => std::thread::park_timeout(timeout),
+                None => std::thread::park(),
+            }
+        }
+        self.shared.state.store(AWAKE, Ordering::SeqCst);
+    }
+}
+
+impl Default for Waker {
+    fn default() -> Self {
+        Waker::new()
+    }
+}
+
+impl std::fmt::Debug for Waker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waker").field("state", &self.shared.state.load(Ordering::Relaxed)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    #[test]
+    fn no_wake_is_lost() {
+        let waker = Waker::new();
+        let posted = Arc::new(AtomicU64::new(0));
+        let (sender_waker, sender_posted) = (waker.clone(), posted.clone());
+        let rounds = 20_000u64;
+        let sleeper = std::thread::spawn(move || {
+            waker.bind_to_current_thread();
+            let mut seen = 0;
+            while seen < rounds {
+                let now = posted.load(Ordering::Acquire);
+                if now == seen {
+                    waker.park(None, || posted.load(Ordering::Acquire) == seen);
+                }
+                seen = posted.load(Ordering::Acquire);
+            }
+        });
+        for i in 1..=rounds {
+            sender_posted.store(i, Ordering::Release);
+            sender_waker.wake();
+        }
+        sleeper.join().unwrap();
+    }
+}

@@ -1,0 +1,1 @@
+//! Keyed state in pages of the arena.

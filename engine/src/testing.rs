@@ -1,0 +1,1 @@
+//! Instruments for tests, public: users test their own jobs with them.

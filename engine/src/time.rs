@@ -1,0 +1,1 @@
+//! Event time: watermarks, idleness, and how inputs are merged.
