@@ -1,5 +1,23 @@
-//! Shards and what drives them.
+//! Shards, what drives them, and what watches over them.
+//!
+//! ```text
+//! job (control thread)      coordinator: epochs, commits, restarts
+//!   |  control words            ^  events
+//!   v                           |
+//! shard 0 .. n-1            step(now): inputs -> chains -> outputs, a slice of the running checkpoint
+//!   ^
+//! driver                    glommio | thread | sim
+//! ```
 
+pub(crate) mod attempt;
+pub(crate) mod control;
+pub(crate) mod coordinator;
+pub mod metrics;
+pub mod restart;
+pub(crate) mod restored;
+pub(crate) mod saving;
+pub(crate) mod shard;
+pub(crate) mod snapshot;
 pub mod wake;
 
 pub use wake::Waker;

@@ -1,0 +1,292 @@
+//! The graph of a job: what the program said, by names. Every shard builds the same graph; the plan made of it is compared
+//! before the start, explained to the user, and used to name things in errors and checkpoints.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::channel::{BatchShape, Inlet, Outlet};
+use crate::operator::OpId;
+use crate::operator::segment::Segment;
+
+/// A mistake in a program that shows before anything runs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// Two operators that keep state have one name, so that their state could not be told apart in a checkpoint.
+    #[error(
+        "two operators are named `{name}`: {first} and {second}; names are the identity of state, give one of them another with .name(\"...\")"
+    )]
+    DuplicateName {
+        /// The name.
+        name: String,
+        /// Where the first was built.
+        first: String,
+        /// Where the second was built.
+        second: String,
+    },
+    /// A stream ends nowhere.
+    #[error("`{name}`, built at {place}, leads nowhere: end it with .sink(..), .print() or .discard()")]
+    LeadsNowhere {
+        /// The last operator.
+        name: String,
+        /// Where it was built.
+        place: String,
+    },
+    /// An operator on event time is fed by a source without timestamps.
+    #[error(
+        "`{name}`, built at {place}, needs event time, but its source has no timestamps: call .event_time(..) right after .source(..)"
+    )]
+    NoEventTime {
+        /// The operator.
+        name: String,
+        /// Where it was built.
+        place: String,
+    },
+    /// A setting of an operator makes no sense.
+    #[error("`{name}`, built at {place}: {what}")]
+    BadSetting {
+        /// The operator.
+        name: String,
+        /// Where it was built.
+        place: String,
+        /// What is wrong and what would be right.
+        what: String,
+    },
+    /// The job has no source.
+    #[error("the job has no source: begin with flow.source(..)")]
+    NoSource,
+    /// The program built something else on this shard.
+    #[error(
+        "the program built another graph the second time:\n{first}\n---\n{second}\nA job's closure must build the same graph each time it is called; it may not depend on the clock, on randomness or on which shard it runs"
+    )]
+    NotDeterministic {
+        /// The graph of the first call.
+        first: String,
+        /// The graph of a later call.
+        second: String,
+    },
+}
+
+/// How an exchange deals records to shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partitioner {
+    /// By the hash of a key.
+    Hash,
+    /// To all shards in turn.
+    Rebalance,
+}
+
+impl Partitioner {
+    fn as_str(self) -> &'static str {
+        match self {
+            Partitioner::Hash => "HASH",
+            Partitioner::Rebalance => "REBALANCE",
+        }
+    }
+}
+
+/// An operator as the graph knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct OpNode {
+    /// What it is called, by the user or by its kind.
+    pub(crate) name: String,
+    /// Whether it keeps something in checkpoints.
+    pub(crate) stateful: bool,
+    /// Where the program built it.
+    pub(crate) built_at: &'static Location<'static>,
+}
+
+/// The number of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExchangeId(pub(crate) usize);
+
+#[derive(Clone, Debug)]
+pub(crate) struct ExchangeNode {
+    pub(crate) partitioner: Partitioner,
+    pub(crate) from: OpId,
+    pub(crate) to: Option<OpId>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct ChainNode {
+    pub(crate) ops: Vec<OpId>,
+    /// What it reads, where it is not headed by a source.
+    pub(crate) input: Option<ExchangeId>,
+    /// What it writes, where it does not end in a sink.
+    pub(crate) output: Option<ExchangeId>,
+}
+
+/// The whole graph.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    pub(crate) ops: Vec<OpNode>,
+    pub(crate) exchanges: Vec<ExchangeNode>,
+    /// In the order in which records pass: what a chain writes is read by a later one.
+    pub(crate) chains: Vec<ChainNode>,
+}
+
+impl Plan {
+    /// The name of an operator.
+    pub fn name(&self, op: OpId) -> &str {
+        &self.ops[usize::from(op.0)].name
+    }
+
+    /// Where an operator was built in the program: file and line.
+    pub fn built_at(&self, op: OpId) -> String {
+        place(self.ops[usize::from(op.0)].built_at)
+    }
+
+    /// The plan as text: each chain with its operators, each exchange with its partitioner.
+    pub fn explain(&self) -> String {
+        let mut text = String::new();
+        for (number, chain) in self.chains.iter().enumerate() {
+            let names: Vec<&str> = chain.ops.iter().map(|op| self.name(*op)).collect();
+            let _ = write!(text, "chain {number}: {}", names.join(" -> "));
+            if let Some(exchange) = chain.output {
+                let node = &self.exchanges[exchange.0];
+                let to = node.to.map_or("?", |op| self.name(op));
+                let _ = write!(text, " --{}--> {to}", node.partitioner.as_str());
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn place(location: &Location<'_>) -> String {
+    format!("{}:{}", location.file(), location.line())
+}
+
+/// What builds one chain once the shard's resources are there.
+pub(crate) type MakeSegment = Box<dyn FnOnce(&mut dyn Lanes) -> Box<dyn Segment>>;
+
+/// Gives the ends of exchanges to the chains that use them.
+pub(crate) trait Lanes {
+    /// The producer's ends of an exchange on this shard, one for each consumer shard.
+    fn outlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Vec<Outlet>;
+    /// The operator at the consumer's end of an exchange.
+    fn consumer(&self, exchange: ExchangeId) -> OpId;
+    /// The consumer's ends of an exchange on this shard, one for each producer shard.
+    fn inlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Vec<Inlet>;
+}
+
+/// The graph while it is being built.
+#[derive(Default)]
+pub(crate) struct GraphBuilder {
+    plan: Plan,
+    makers: Vec<MakeSegment>,
+    errors: Vec<BuildError>,
+    kinds: BTreeMap<&'static str, u32>,
+}
+
+/// A finished graph.
+pub(crate) struct Built {
+    pub(crate) plan: Plan,
+    pub(crate) makers: Vec<MakeSegment>,
+}
+
+impl GraphBuilder {
+    /// Adds an operator under the name of its kind; the first of a kind is called just that, the next stateless ones are numbered.
+    pub(crate) fn add(
+        &mut self,
+        kind: &'static str,
+        stateful: bool,
+        built_at: &'static Location<'static>,
+    ) -> OpId {
+        let seen = self.kinds.entry(kind).or_insert(0);
+        *seen += 1;
+        let name = if stateful || *seen == 1 { kind.to_owned() } else { format!("{kind}-{seen}") };
+        let id = OpId(u16::try_from(self.plan.ops.len()).expect("a program has fewer than 65536 operators"));
+        self.plan.ops.push(OpNode { name, stateful, built_at });
+        id
+    }
+
+    pub(crate) fn rename(&mut self, op: OpId, name: String) {
+        self.plan.ops[usize::from(op.0)].name = name;
+    }
+
+    pub(crate) fn error(&mut self, error: BuildError) {
+        self.errors.push(error);
+    }
+
+    /// Notes that a setting of an operator makes no sense.
+    pub(crate) fn bad_setting(&mut self, op: OpId, what: String) {
+        self.error(BuildError::BadSetting { name: self.plan.name(op).to_owned(), place: self.plan.built_at(op), what });
+    }
+
+    /// Notes that an operator needs event time and has none.
+    pub(crate) fn no_event_time(&mut self, op: OpId) {
+        self.error(BuildError::NoEventTime { name: self.plan.name(op).to_owned(), place: self.plan.built_at(op) });
+    }
+
+    pub(crate) fn exchange(&mut self, partitioner: Partitioner, from: OpId) -> ExchangeId {
+        self.plan.exchanges.push(ExchangeNode { partitioner, from, to: None });
+        ExchangeId(self.plan.exchanges.len() - 1)
+    }
+
+    pub(crate) fn consume(&mut self, exchange: ExchangeId, by: OpId) {
+        self.plan.exchanges[exchange.0].to = Some(by);
+    }
+
+    pub(crate) fn chain(&mut self, chain: ChainNode, make: MakeSegment) {
+        self.plan.chains.push(chain);
+        self.makers.push(make);
+    }
+
+    /// Checks the whole.
+    pub(crate) fn finish(mut self) -> Result<Built, Vec<BuildError>> {
+        let plan = &self.plan;
+        if plan.ops.is_empty() {
+            self.errors.push(BuildError::NoSource);
+        }
+        let mut names: BTreeMap<&str, &OpNode> = BTreeMap::new();
+        for op in plan.ops.iter().filter(|op| op.stateful) {
+            if let Some(first) = names.insert(&op.name, op) {
+                self.errors.push(BuildError::DuplicateName {
+                    name: op.name.clone(),
+                    first: place(first.built_at),
+                    second: place(op.built_at),
+                });
+            }
+        }
+        let mut used = vec![false; plan.ops.len()];
+        for op in plan.chains.iter().flat_map(|chain| &chain.ops) {
+            used[usize::from(op.0)] = true;
+        }
+        for exchange in plan.exchanges.iter().filter(|exchange| exchange.to.is_none()) {
+            used[usize::from(exchange.from.0)] = false;
+        }
+        // Of a row of operators that lead nowhere, only the last is worth a line.
+        for (number, op) in plan.ops.iter().enumerate() {
+            let next_is_unused = used.get(number + 1).is_some_and(|used| !used);
+            if !used[number] && !next_is_unused {
+                self.errors.push(BuildError::LeadsNowhere { name: op.name.clone(), place: place(op.built_at) });
+            }
+        }
+        if self.errors.is_empty() {
+            Ok(Built { plan: self.plan, makers: self.makers })
+        } else {
+            Err(self.errors)
+        }
+    }
+}
+
+/// Where a program builds its dataflow: given to the job's closure, on every shard.
+///
+/// See [`Flow::source`](crate::stream) for how a graph begins.
+#[derive(Clone)]
+pub struct Flow {
+    pub(crate) graph: Rc<RefCell<GraphBuilder>>,
+}
+
+impl Flow {
+    /// Calls the program once and checks what it built.
+    pub(crate) fn build(program: &dyn Fn(&Flow)) -> Result<Built, Vec<BuildError>> {
+        let flow = Flow { graph: Rc::new(RefCell::new(GraphBuilder::default())) };
+        program(&flow);
+        let graph = std::mem::take(&mut *flow.graph.borrow_mut());
+        graph.finish()
+    }
+}

@@ -1,0 +1,147 @@
+//! Why a job did not start, or ended.
+
+use std::fmt;
+
+use crate::channel::ChannelError;
+use crate::checkpoint::{GoingBackRefused, RestoreError, StateDirError};
+use crate::element::{ShardId, Timestamp};
+use crate::graph::BuildError;
+use crate::runtime::coordinator::CheckpointFailure;
+use crate::runtime::driver::{DriverError, ShardFailure};
+use crate::runtime::placement::PlacementError;
+use crate::runtime::restored::RestoreFailure;
+
+/// Why a job did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The program built something that cannot run.
+    #[error("the program of job `{job}` cannot run:{}", list(errors))]
+    Build {
+        /// The job.
+        job: String,
+        /// Everything that is wrong with it.
+        errors: Vec<BuildError>,
+    },
+    /// A setting makes no sense.
+    #[error("setting `{setting}`: {problem}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// The shards cannot be placed on this machine's cores.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// The shards could not be started.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The rings could not be made.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// The checkpoint cannot be read.
+    #[error("cannot restore job `{job}`: {error}")]
+    Restore {
+        /// The job.
+        job: String,
+        /// Why.
+        error: RestoreError,
+    },
+    /// The newest checkpoint cannot be used, and an older one may not be used without being asked for.
+    #[error("{damage}; {refused}")]
+    GoingBack {
+        /// What is wrong with the newest.
+        damage: String,
+        /// Why the older one is not taken.
+        refused: GoingBackRefused,
+    },
+    /// The checkpoint does not fit the program.
+    #[error("cannot restore job `{job}`: {error}")]
+    Misfit {
+        /// The job.
+        job: String,
+        /// Why.
+        error: RestoreFailure,
+    },
+    /// An operator failed, and the restart strategy gave up.
+    #[error("job `{job}` FAILED after {restarts} restarts: {failure}")]
+    Failed {
+        /// The job.
+        job: String,
+        /// How often it was started again before.
+        restarts: u32,
+        /// The last failure.
+        failure: OperatorFailure,
+    },
+    /// Checkpoints failed more often in a row than is tolerable, and the restart strategy gave up.
+    #[error(
+        "job `{job}` FAILED after {restarts} restarts: {tolerable} failed checkpoints in a row are tolerable, this was one more: {failure}"
+    )]
+    Checkpoint {
+        /// The job.
+        job: String,
+        /// How often it was started again before.
+        restarts: u32,
+        /// How many may fail in a row.
+        tolerable: u32,
+        /// The last failure.
+        failure: CheckpointFailure,
+    },
+    /// A shard's thread ended by itself.
+    #[error("job `{job}` FAILED after {restarts} restarts: {failure}")]
+    Shard {
+        /// The job.
+        job: String,
+        /// How often it was started again before.
+        restarts: u32,
+        /// How it ended.
+        failure: ShardFailure,
+    },
+    /// The engine made a mistake.
+    #[error("the engine failed: {message}; this is a bug, please report it")]
+    Engine {
+        /// The panic's words.
+        message: String,
+    },
+}
+
+fn list(errors: &[BuildError]) -> String {
+    errors.iter().map(|error| format!("\n  - {error}")).collect()
+}
+
+/// The failure of an operator, with all that is known of its place.
+#[derive(Debug)]
+pub struct OperatorFailure {
+    /// The operator's name, where one is to blame.
+    pub operator: Option<String>,
+    /// Where the program built it.
+    pub built_at: Option<String>,
+    /// The shard.
+    pub shard: ShardId,
+    /// The record's place at its source, where one is to blame and its source knows.
+    pub place: Option<String>,
+    /// The record's event time, where it has one.
+    pub event_time: Option<Timestamp>,
+    /// What happened.
+    pub cause: String,
+}
+
+impl fmt::Display for OperatorFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.operator, &self.built_at) {
+            (Some(operator), Some(place)) => write!(f, "operator `{operator}` (built at {place})")?,
+            _ => write!(f, "the engine")?,
+        }
+        write!(f, " on shard {}", self.shard)?;
+        if let Some(place) = &self.place {
+            write!(f, ", at {place}")?;
+        }
+        if let Some(at) = self.event_time.filter(|at| *at != Timestamp::MIN) {
+            write!(f, ", event time {at}")?;
+        }
+        write!(f, ": {}", self.cause)
+    }
+}

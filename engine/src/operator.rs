@@ -1,0 +1,140 @@
+//! Operators: what happens to records.
+//!
+//! Inside a chain the operators are generic and inline into one loop, in push form: each knows its downstream as a type
+//! parameter. A chain has three parts:
+//!
+//! ```text
+//! head                        middle                          tail
+//! a source, or an operator    map, filter, flat_map, ...      an exchange or a sink
+//! fed by an exchange          (fused, stateless)
+//! ```
+//!
+//! At its two ends types are erased: a shard sees a [`Segment`], and makes one virtual call per step and batch, none per record.
+
+pub(crate) mod exchange;
+pub(crate) mod failure;
+pub(crate) mod filter;
+pub(crate) mod flat_map;
+pub(crate) mod fold;
+pub(crate) mod inspect;
+pub(crate) mod keyed;
+pub(crate) mod keyed_state;
+pub(crate) mod map;
+pub(crate) mod segment;
+pub(crate) mod sink;
+pub(crate) mod source;
+pub(crate) mod typed;
+pub(crate) mod value;
+pub(crate) mod views;
+pub(crate) mod window;
+
+pub use failure::{Cause, Failure};
+pub use value::Value;
+pub use window::WindowResult;
+
+use crate::channel::{ChannelError, Outlet};
+use crate::graph::Lanes;
+use crate::element::{KeyHash, Timestamp};
+use crate::key::Key;
+use crate::record::Record;
+use segment::{Segment, Tail};
+
+/// The type-level description of a chain so far: what its records look like, and how to build the loop that makes them.
+///
+/// Users meet it only as the second parameter of a [`Stream`](crate::stream::Stream).
+pub trait Chain: Sized + 'static {
+    /// The owned type that a record of this chain is, or that its view stands for.
+    type Record: 'static;
+    /// What travels through the loop.
+    type Item<'a>;
+    /// What a closure that consumes a record is given: `T` before an exchange, `&View<T>` after one.
+    type Arg<'a>;
+    /// What a closure that looks at a record is given by reference: `T` before an exchange, `View<T>` after one.
+    type Ref: ?Sized + 'static;
+
+    /// The item as its consumer gets it.
+    fn arg<'a>(item: Self::Item<'a>) -> Self::Arg<'a>;
+
+    /// The item as its observer sees it.
+    fn by_ref<'b>(item: &'b Self::Item<'_>) -> &'b Self::Ref;
+
+    /// Archives the item into an exchange by key.
+    fn append<K: Key + ?Sized>(
+        item: &Self::Item<'_>,
+        at: Timestamp,
+        hash: KeyHash,
+        key: &K,
+        outlet: &mut Outlet,
+    ) -> Result<(), ChannelError>
+    where
+        Self::Record: Record;
+
+    /// Archives the item into an exchange without keys.
+    fn append_unkeyed(
+        item: &Self::Item<'_>,
+        at: Timestamp,
+        outlet: &mut Outlet,
+    ) -> Result<(), ChannelError>
+    where
+        Self::Record: Record;
+
+    /// Builds the loop, given what follows.
+    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Box<dyn Segment>;
+}
+
+/// The rest of a chain, as the operator before it sees it.
+pub trait Push<C: Chain>: 'static {
+    /// Takes one record. Never fails as a return value: a failure unwinds to the shard's edge (see [`failure`]).
+    fn push(&mut self, item: C::Item<'_>, at: Timestamp);
+
+    /// The chain's last part, which takes what is not a record.
+    fn tail(&mut self) -> &mut dyn Tail;
+}
+
+/// The parts of [`Chain`] that are the same for every chain whose records are owned values of type `$record`.
+macro_rules! owned_items {
+    ($record:ty) => {
+        type Record = $record;
+        type Item<'a> = $record;
+        type Arg<'a> = $record;
+        type Ref = $record;
+
+        #[inline(always)]
+        fn arg<'a>(item: $record) -> $record {
+            item
+        }
+        #[inline(always)]
+        fn by_ref<'b>(item: &'b $record) -> &'b $record {
+            item
+        }
+        #[inline(always)]
+        fn append<K: $crate::key::Key + ?Sized>(
+            item: &$record,
+            at: $crate::element::Timestamp,
+            hash: $crate::element::KeyHash,
+            key: &K,
+            outlet: &mut $crate::channel::Outlet,
+        ) -> Result<(), $crate::channel::ChannelError>
+        where
+            $record: $crate::record::Record,
+        {
+            outlet.push(at, hash, key, item)
+        }
+        #[inline(always)]
+        fn append_unkeyed(
+            item: &$record,
+            at: $crate::element::Timestamp,
+            outlet: &mut $crate::channel::Outlet,
+        ) -> Result<(), $crate::channel::ChannelError>
+        where
+            $record: $crate::record::Record,
+        {
+            outlet.push_unkeyed(at, item)
+        }
+    };
+}
+pub(crate) use owned_items;
+
+/// The number of an operator in its job's graph: its name and place are found there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OpId(pub u16);

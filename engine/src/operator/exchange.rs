@@ -1,0 +1,250 @@
+//! The tail of a chain that ends in an exchange: routes each record to the shard that is to have it.
+
+use std::task::Poll;
+
+use super::failure::{Blame, Cause, Failure, raise};
+use super::segment::{OpenContext, Tail};
+use super::{Chain, OpId, Push};
+use crate::channel::{ChannelError, Outlet};
+use crate::element::{Epoch, KeyHash, ShardId, Timestamp};
+use crate::key::{HashSeed, Key};
+use crate::record::Record;
+use crate::runtime::metrics::Gauges;
+use crate::runtime::snapshot::{ChannelSnapshot, ShardSnapshot};
+use crate::sink::SinkError;
+
+/// Gives the key of a record.
+pub trait KeyFn<R: ?Sized>: 'static {
+    /// What it is keyed by.
+    type Key: Key + ?Sized;
+
+    /// Calls the user's closure and hands the key on.
+    fn with_key<O>(&self, record: &R, op: OpId, then: impl FnOnce(&Self::Key) -> O) -> O;
+}
+
+/// A key made from the record.
+pub struct ByValue<F, K>(pub(crate) F, pub(crate) std::marker::PhantomData<fn() -> K>);
+
+impl<R: ?Sized, K: Key, F: Fn(&R) -> K + 'static> KeyFn<R> for ByValue<F, K> {
+    type Key = K;
+
+    #[inline(always)]
+    fn with_key<O>(&self, record: &R, op: OpId, then: impl FnOnce(&K) -> O) -> O {
+        then(&Blame::on(op, || (self.0)(record)))
+    }
+}
+
+/// A key that is part of the record.
+pub struct ByRef<F, Q: ?Sized>(pub(crate) F, pub(crate) std::marker::PhantomData<fn() -> Box<Q>>);
+
+impl<R: ?Sized, Q: Key + ?Sized, F: for<'x> Fn(&'x R) -> &'x Q + 'static> KeyFn<R> for ByRef<F, Q> {
+    type Key = Q;
+
+    #[inline(always)]
+    fn with_key<O>(&self, record: &R, op: OpId, then: impl FnOnce(&Q) -> O) -> O {
+        then(Blame::on(op, || (self.0)(record)))
+    }
+}
+
+/// The producer's ends of one exchange on one shard, and what all exchanges do with them.
+pub(crate) struct Outlets {
+    op: OpId,
+    /// The operator at the other end, whose name the channel's records are saved under.
+    to: OpId,
+    to_name: String,
+    shard: ShardId,
+    shards: u16,
+    lanes: Vec<Outlet>,
+}
+
+impl Outlets {
+    pub(crate) fn new(op: OpId, to: OpId, lanes: Vec<Outlet>) -> Self {
+        Outlets { op, to, to_name: String::new(), shard: ShardId(0), shards: 1, lanes }
+    }
+
+    fn open(&mut self, context: &OpenContext) {
+        self.shard = context.shard;
+        self.shards = context.shards;
+        self.to_name = context.name(self.to).to_owned();
+    }
+
+    fn each(
+        &mut self,
+        mut act: impl FnMut(&mut Outlet) -> Result<(), ChannelError>,
+    ) -> Result<(), Box<Failure>> {
+        for lane in &mut self.lanes {
+            act(lane).map_err(|error| Box::new(Failure::of(self.op, Cause::fatal(error))))?;
+        }
+        Ok(())
+    }
+
+    /// After a record was given to a lane.
+    #[inline(always)]
+    fn appended(&mut self, result: Result<(), ChannelError>) {
+        if let Err(error) = result {
+            raise(self.op, Cause::fatal(error));
+        }
+    }
+
+    fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
+        let (from, exchange) = (self.shard, &self.to_name);
+        for (to, lane) in self.lanes.iter_mut().enumerate() {
+            let mut frames = Vec::new();
+            lane.switch(epoch, &mut frames)
+                .map_err(|error| Box::new(Failure::of(self.op, Cause::fatal(error))))?;
+            if !frames.is_empty() {
+                let to = ShardId(to as u16);
+                snapshot.unsent.push(ChannelSnapshot { operator: exchange.clone(), from, to, frames });
+            }
+        }
+        Ok(())
+    }
+
+    fn gauge(&self, gauges: &mut Gauges) {
+        for lane in &self.lanes {
+            gauges.ring(lane.fill());
+        }
+    }
+}
+
+/// What every exchange's tail does with control, given its [`Outlets`] in `self.outlets`.
+macro_rules! exchange_control {
+    () => {
+        fn op(&self) -> OpId {
+            self.outlets.op
+        }
+        fn name(&self) -> &str {
+            &self.outlets.to_name
+        }
+        fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
+            self.opened(context);
+            Ok(())
+        }
+        fn ready(&mut self) -> bool {
+            self.outlets.lanes.iter_mut().all(Outlet::ready)
+        }
+        fn flush(&mut self) -> Result<(), Box<Failure>> {
+            self.outlets.each(Outlet::flush)
+        }
+        fn watermark(&mut self, at: Timestamp) -> Result<(), Box<Failure>> {
+            self.outlets.each(|lane| lane.watermark(at))
+        }
+        fn idle(&mut self) -> Result<(), Box<Failure>> {
+            self.outlets.each(Outlet::idle)
+        }
+        fn end(&mut self) -> Result<(), Box<Failure>> {
+            self.outlets.each(Outlet::end)
+        }
+        fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
+            self.outlets.switch(epoch, snapshot)
+        }
+        fn poll_prepared(&mut self, _: Epoch) -> Poll<Result<Option<Vec<u8>>, SinkError>> {
+            Poll::Ready(Ok(None))
+        }
+        fn commit(&mut self, _: Epoch) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn poll_committed(&mut self, _: Epoch) -> Poll<Result<(), SinkError>> {
+            Poll::Ready(Ok(()))
+        }
+        fn close(&mut self) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn gauge(&mut self, gauges: &mut Gauges) {
+            self.outlets.gauge(gauges);
+        }
+    };
+}
+
+/// An exchange by the hash of a key.
+pub(crate) struct HashExchange<F> {
+    key: F,
+    seed: HashSeed,
+    outlets: Outlets,
+}
+
+impl<F> HashExchange<F> {
+    pub(crate) fn new(key: F, outlets: Outlets) -> Self {
+        HashExchange { key, seed: HashSeed(0), outlets }
+    }
+
+    fn opened(&mut self, context: &OpenContext) {
+        self.seed = context.seed;
+        self.outlets.open(context);
+    }
+}
+
+impl<C: Chain, F: KeyFn<C::Ref>> Push<C> for HashExchange<F>
+where
+    C::Record: Record,
+{
+    #[inline(always)]
+    fn push(&mut self, item: C::Item<'_>, at: Timestamp) {
+        let outlets = &mut self.outlets;
+        let seed = self.seed;
+        let shards = outlets.shards;
+        let appended = self.key.with_key(C::by_ref(&item), outlets.op, |key| {
+            let hash = key.hash(seed);
+            let target = if shards == 1 { 0 } else { hash.shard(shards).index() };
+            C::append(&item, at, hash, key, &mut outlets.lanes[target])
+        });
+        self.outlets.appended(appended);
+    }
+
+    fn tail(&mut self) -> &mut dyn Tail {
+        self
+    }
+}
+
+impl<F> Tail for HashExchange<F> {
+    exchange_control!();
+}
+
+/// An exchange that deals records to all shards in turn (Flink's `rebalance`).
+pub(crate) struct Rebalance {
+    next: usize,
+    outlets: Outlets,
+}
+
+impl Rebalance {
+    pub(crate) fn new(outlets: Outlets) -> Self {
+        Rebalance { next: 0, outlets }
+    }
+
+    fn opened(&mut self, context: &OpenContext) {
+        self.outlets.open(context);
+        // Producers start at different consumers, so that few records do not all meet at shard 0.
+        self.next = context.shard.index();
+    }
+}
+
+impl<C: Chain> Push<C> for Rebalance
+where
+    C::Record: Record,
+{
+    #[inline(always)]
+    fn push(&mut self, item: C::Item<'_>, at: Timestamp) {
+        let target = self.next;
+        self.next = if target + 1 == self.outlets.lanes.len() { 0 } else { target + 1 };
+        let appended = C::append_unkeyed(&item, at, &mut self.outlets.lanes[target]);
+        self.outlets.appended(appended);
+    }
+
+    fn tail(&mut self) -> &mut dyn Tail {
+        self
+    }
+}
+
+impl Tail for Rebalance {
+    exchange_control!();
+}
+
+/// The target of a restored record of an exchange without keys: dealt by its old channel, so that order within it is kept.
+pub(crate) fn rebalanced_target(from: ShardId, to: ShardId, shards: u16) -> ShardId {
+    ShardId((from.0.wrapping_add(to.0)) % shards)
+}
+
+/// The target of a restored record of an exchange by key.
+pub(crate) fn hashed_target(hash: KeyHash, shards: u16) -> ShardId {
+    hash.shard(shards)
+}

@@ -1,0 +1,244 @@
+//! How an operator fails.
+//!
+//! An error that a user's closure returns and a panic inside it take the same way: they unwind to the shard's edge. That costs
+//! nothing per record where nothing fails, and leaves no half-applied batch behind, since the shard stops for good. On the way,
+//! drop guards note what was at hand: the operator whose closure was running ([`Blame`]) and the record of the batch
+//! ([`Cursor`]).
+
+use std::any::Any;
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::OpId;
+use crate::element::Timestamp;
+
+/// What made an operator fail.
+#[derive(Debug)]
+pub enum Cause {
+    /// A user's closure returned an error.
+    User(Box<dyn Error + Send + Sync>),
+    /// A user's closure, or the engine, panicked.
+    Panic(String),
+    /// The engine could not go on: state over its budget, a record too large, a source or sink that failed.
+    Engine {
+        /// The error.
+        error: Box<dyn Error + Send + Sync>,
+        /// Whether starting again can help.
+        retryable: bool,
+    },
+}
+
+impl Cause {
+    /// An error of the engine that starting again may mend.
+    pub(crate) fn engine(error: impl Error + Send + Sync + 'static) -> Cause {
+        Cause::Engine { error: Box::new(error), retryable: true }
+    }
+
+    /// An error of the engine that no restart can mend.
+    pub(crate) fn fatal(error: impl Error + Send + Sync + 'static) -> Cause {
+        Cause::Engine { error: Box::new(error), retryable: false }
+    }
+}
+
+impl From<crate::source::SourceError> for Cause {
+    fn from(error: crate::source::SourceError) -> Cause {
+        Cause::Engine { retryable: error.retryable, error: Box::new(error) }
+    }
+}
+
+impl From<crate::sink::SinkError> for Cause {
+    fn from(error: crate::sink::SinkError) -> Cause {
+        Cause::Engine { retryable: error.retryable, error: Box::new(error) }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::User(error) | Cause::Engine { error, .. } => {
+                write!(f, "{error}")?;
+                let mut source = error.source();
+                while let Some(cause) = source {
+                    write!(f, ": {cause}")?;
+                    source = cause.source();
+                }
+                Ok(())
+            }
+            Cause::Panic(message) => write!(f, "panicked: {message}"),
+        }
+    }
+}
+
+/// A failure with its place: which operator, at which record.
+#[derive(Debug)]
+pub struct Failure {
+    /// The operator, where one is to blame.
+    pub op: Option<OpId>,
+    /// What happened.
+    pub cause: Cause,
+    /// The place of the record at its source, in the source's words.
+    pub place: Option<String>,
+    /// The record's event time.
+    pub event_time: Option<Timestamp>,
+}
+
+impl Failure {
+    /// A failure of an operator that no record is to blame for.
+    pub(crate) fn of(op: OpId, cause: impl Into<Cause>) -> Failure {
+        Failure { op: Some(op), cause: cause.into(), place: None, event_time: None }
+    }
+
+    /// Whether the restart strategy may answer with a restart.
+    pub fn retryable(&self) -> bool {
+        !matches!(self.cause, Cause::Engine { retryable: false, .. })
+    }
+}
+
+thread_local! {
+    /// The innermost operator that unwound, and the record that was in the loop.
+    static NOTED: Cell<Noted> = const { Cell::new(Noted { op: None, record: None }) };
+}
+
+#[derive(Clone, Copy)]
+struct Noted {
+    op: Option<OpId>,
+    record: Option<(usize, Timestamp)>,
+}
+
+/// Names the operator while its closure runs. Forgotten on the way out; dropped only when the closure unwinds.
+pub(crate) struct Blame(OpId);
+
+impl Blame {
+    /// Runs a user's closure under the operator's name.
+    #[inline(always)]
+    pub(crate) fn on<R>(op: OpId, run: impl FnOnce() -> R) -> R {
+        let guard = Blame(op);
+        let result = run();
+        std::mem::forget(guard);
+        result
+    }
+}
+
+impl Drop for Blame {
+    #[cold]
+    fn drop(&mut self) {
+        note(|noted| {
+            noted.op.get_or_insert(self.0);
+        });
+    }
+}
+
+/// Knows which record of a batch is in the loop. Must be forgotten or dropped after the loop; notes the record only when
+/// unwinding.
+pub(crate) struct Cursor {
+    /// The record's number in its batch.
+    pub(crate) index: usize,
+    /// The record's event time.
+    pub(crate) at: Timestamp,
+}
+
+impl Cursor {
+    /// At the beginning of a batch.
+    #[inline(always)]
+    pub(crate) fn new() -> Cursor {
+        Cursor { index: 0, at: Timestamp::MIN }
+    }
+}
+
+impl Drop for Cursor {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            note(|noted| {
+                noted.record.get_or_insert((self.index, self.at));
+            });
+        }
+    }
+}
+
+#[cold]
+fn note(change: impl FnOnce(&mut Noted)) {
+    NOTED.with(|cell| {
+        let mut noted = cell.get();
+        change(&mut noted);
+        cell.set(noted);
+    });
+}
+
+struct Raised {
+    op: OpId,
+    cause: Cause,
+}
+
+/// Fails the job from inside a chain.
+#[cold]
+pub(crate) fn raise(op: OpId, cause: impl Into<Cause>) -> ! {
+    // Not a panic: the hook that prints panics is not called.
+    resume_unwind(Box::new(Raised { op, cause: cause.into() }))
+}
+
+/// What [`catch`] gives for a failed run: the failure, and the number of the record in its batch where one was in the loop.
+pub(crate) type Caught = (Box<Failure>, Option<usize>);
+
+/// Runs a piece of a shard's work and turns whatever unwinds out of it into a [`Failure`]. What `run` touched must not be used
+/// again except to be dropped.
+pub(crate) fn catch<R>(run: impl FnOnce() -> Result<R, Box<Failure>>) -> Result<R, Caught> {
+    NOTED.with(|cell| cell.set(Noted { op: None, record: None }));
+    let payload = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(failure)) => return Err((failure, None)),
+        Err(payload) => payload,
+    };
+    let noted = NOTED.with(|cell| cell.replace(Noted { op: None, record: None }));
+    let (op, cause) = match payload.downcast::<Raised>() {
+        Ok(raised) => (Some(raised.op), raised.cause),
+        Err(panic) => (noted.op, Cause::Panic(panic_message(&*panic))),
+    };
+    let failure = Failure { op, cause, place: None, event_time: noted.record.map(|(_, at)| at) };
+    Err((Box::new(failure), noted.record.map(|(index, _)| index)))
+}
+
+/// The words of a panic.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic with a payload that is not text".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_operator_and_the_record_are_named() {
+        let caught = catch::<()>(|| {
+            let mut cursor = Cursor::new();
+            for index in 0..5 {
+                cursor.index = index;
+                cursor.at = Timestamp(index as i64 * 10);
+                Blame::on(OpId(1), || Blame::on(OpId(2), || assert!(index != 3, "three")));
+            }
+            Ok(())
+        });
+        let (failure, index) = caught.unwrap_err();
+        assert_eq!(failure.op, Some(OpId(2)));
+        assert_eq!(index, Some(3));
+        assert_eq!(failure.event_time, Some(Timestamp(30)));
+        assert!(failure.cause.to_string().contains("three"));
+    }
+
+    #[test]
+    fn a_raised_error_keeps_its_operator() {
+        let caught = catch::<()>(|| raise(OpId(7), Cause::User("no".into())));
+        let (failure, index) = caught.unwrap_err();
+        assert_eq!((failure.op, index), (Some(OpId(7)), None));
+        assert_eq!(failure.cause.to_string(), "no");
+        assert!(failure.retryable());
+    }
+}

@@ -1,0 +1,193 @@
+//! Running folds per key: `count`, `sum`, `min`, `max`, `min_by`, `max_by`, `reduce`, `fold`. One operator, one rule each.
+
+use std::marker::PhantomData;
+
+use super::failure::{Blame, Cause, Cursor, Failure, raise};
+use super::keyed::{Fed, FromExchange, Operator};
+use super::segment::OpenContext;
+use super::typed::BatchOf;
+use super::{OpId, Push, owned_items};
+use crate::arena::Arena;
+use crate::element::Epoch;
+use crate::key::{HashSeed, Key};
+use crate::record::{Record, View};
+use crate::runtime::metrics::Gauges;
+use crate::runtime::snapshot::OperatorSnapshot;
+use crate::state::KeyedState;
+
+/// How one record changes what is kept for its key.
+pub trait Rule<T: Record>: 'static {
+    /// What is kept per key.
+    type Acc: Record;
+
+    /// What is kept after the first record of a key.
+    fn first(&mut self, record: &View<T>) -> Self::Acc;
+
+    /// Takes a further record in.
+    fn next(&mut self, acc: &mut Self::Acc, record: &View<T>);
+}
+
+/// What is given out after a record was taken in.
+pub trait Emit<K: Key + ?Sized, A>: 'static {
+    /// The output record.
+    type Out: 'static;
+
+    /// Makes it. `key` decodes the record's key.
+    fn out(key: impl FnOnce() -> K::Owned, acc: &A) -> Self::Out;
+}
+
+/// Gives out the key and what is kept for it.
+pub struct KeyAndValue;
+
+impl<K: Key + ?Sized, A: Clone + 'static> Emit<K, A> for KeyAndValue {
+    type Out = (K::Owned, A);
+
+    #[inline(always)]
+    fn out(key: impl FnOnce() -> K::Owned, acc: &A) -> (K::Owned, A) {
+        (key(), acc.clone())
+    }
+}
+
+/// Gives out only what is kept: a record that carries its key.
+pub struct ValueOnly;
+
+impl<K: Key + ?Sized, A: Clone + 'static> Emit<K, A> for ValueOnly {
+    type Out = A;
+
+    #[inline(always)]
+    fn out(_: impl FnOnce() -> K::Owned, acc: &A) -> A {
+        acc.clone()
+    }
+}
+
+/// The number of records per key.
+pub struct Count;
+
+impl<T: Record> Rule<T> for Count {
+    type Acc = u64;
+
+    #[inline(always)]
+    fn first(&mut self, _: &View<T>) -> u64 {
+        1
+    }
+
+    #[inline(always)]
+    fn next(&mut self, acc: &mut u64, _: &View<T>) {
+        *acc += 1;
+    }
+}
+
+/// Begins with a given value and changes it with each record.
+pub struct FoldFrom<A, F> {
+    pub(crate) init: A,
+    pub(crate) f: F,
+}
+
+impl<T: Record, A: Record + Clone, F: FnMut(&mut A, &View<T>) + 'static> Rule<T> for FoldFrom<A, F> {
+    type Acc = A;
+
+    #[inline(always)]
+    fn first(&mut self, record: &View<T>) -> A {
+        let mut acc = self.init.clone();
+        (self.f)(&mut acc, record);
+        acc
+    }
+
+    #[inline(always)]
+    fn next(&mut self, acc: &mut A, record: &View<T>) {
+        (self.f)(acc, record);
+    }
+}
+
+/// Begins with the first record itself and takes the others into it.
+pub struct Reduce<F>(pub(crate) F);
+
+impl<T: Record, F: FnMut(&mut T, T) + 'static> Rule<T> for Reduce<F> {
+    type Acc = T;
+
+    #[inline(always)]
+    fn first(&mut self, record: &View<T>) -> T {
+        T::owned(record)
+    }
+
+    #[inline(always)]
+    fn next(&mut self, acc: &mut T, record: &View<T>) {
+        (self.0)(acc, T::owned(record));
+    }
+}
+
+/// The operator of all running folds.
+pub struct KeyedFold<T, K: ?Sized, R: Rule<T>, E>
+where
+    T: Record,
+{
+    op: OpId,
+    rule: R,
+    seed: HashSeed,
+    state: Option<KeyedState<K, R::Acc>>,
+    types: PhantomData<fn() -> (T, E)>,
+}
+
+impl<T: Record, K: Key + ?Sized, R: Rule<T>, E> KeyedFold<T, K, R, E> {
+    pub(crate) fn new(op: OpId, rule: R) -> Self {
+        KeyedFold { op, rule, seed: HashSeed(0), state: None, types: PhantomData }
+    }
+}
+
+impl<T: Record, K: Key + ?Sized, R: Rule<T>, E: Emit<K, R::Acc>> Fed for KeyedFold<T, K, R, E> {
+    owned_items!(E::Out);
+}
+
+impl<T: Record, K: Key + ?Sized, R: Rule<T>, E: Emit<K, R::Acc>> Operator for KeyedFold<T, K, R, E> {
+    type In = T;
+
+    fn op(&self) -> OpId {
+        self.op
+    }
+
+    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
+        self.seed = context.seed;
+        self.state = Some(KeyedState::open(context, self.op, "value")?);
+        Ok(())
+    }
+
+    fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &BatchOf<'_, T>, push: &mut P) {
+        let op = self.op;
+        let seed = self.seed;
+        let rule = std::cell::RefCell::new(&mut self.rule);
+        let state = self.state.as_mut().expect("open comes before the first batch");
+        let mut cursor = Cursor::new();
+        let timestamps = batch.timestamps();
+        let hashes = batch.hashes();
+        let result = state.update_batch(
+            hashes,
+            |index| batch.key_bytes(index),
+            |index| Blame::on(op, || rule.borrow_mut().first(batch.record::<T>(index))),
+            |index, fresh, acc| {
+                (cursor.index, cursor.at) = (index, timestamps[index]);
+                if !fresh {
+                    Blame::on(op, || rule.borrow_mut().next(acc, batch.record::<T>(index)));
+                }
+                let key = || K::decode(hashes[index], batch.key_bytes(index), seed);
+                push.push(E::out(key, acc), timestamps[index]);
+            },
+        );
+        if let Err(error) = result {
+            raise(op, Cause::engine(error));
+        }
+    }
+
+    fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
+        self.state.as_ref().map(KeyedState::snapshot)
+    }
+
+    fn arena(&mut self) -> Option<&mut Arena> {
+        self.state.as_mut().map(KeyedState::arena)
+    }
+
+    fn gauge(&self, gauges: &mut Gauges) {
+        if let Some(state) = &self.state {
+            gauges.keys += state.len();
+        }
+    }
+}

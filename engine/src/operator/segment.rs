@@ -1,0 +1,166 @@
+//! A chain as its shard sees it: types erased, one virtual call per step.
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::OpId;
+use super::failure::Failure;
+use crate::arena::{Arena, MemoryBudget};
+use crate::channel::Inlet;
+use crate::element::{Epoch, Nanos, ShardId, Timestamp};
+use crate::graph::Plan;
+use crate::key::HashSeed;
+use crate::runtime::Waker;
+use crate::runtime::metrics::Gauges;
+use crate::runtime::restored::Restored;
+use crate::runtime::snapshot::ShardSnapshot;
+use crate::sink::SinkError;
+
+/// What a chain is given when its shard starts.
+pub struct OpenContext {
+    pub(crate) shard: ShardId,
+    pub(crate) shards: u16,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) job: String,
+    pub(crate) state_dir: Option<std::path::PathBuf>,
+    pub(crate) seed: HashSeed,
+    pub(crate) budget: MemoryBudget,
+    pub(crate) waker: Waker,
+    pub(crate) restored: Option<Arc<Restored>>,
+}
+
+impl OpenContext {
+    /// The name of an operator.
+    pub(crate) fn name(&self, op: OpId) -> &str {
+        self.plan.name(op)
+    }
+
+    /// The epoch the job goes on from; 0 for a fresh start.
+    pub(crate) fn restored_epoch(&self) -> Epoch {
+        self.restored.as_ref().map_or(Epoch(0), |restored| restored.epoch)
+    }
+}
+
+/// What a chain is told in each step.
+#[derive(Clone, Copy)]
+pub struct StepContext {
+    pub(crate) now: Nanos,
+    pub(crate) epoch: Epoch,
+}
+
+/// What a chain did in a step.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// It handled records or control frames.
+    pub(crate) worked: bool,
+    /// It had input but no room downstream.
+    pub(crate) blocked: bool,
+    /// When it wants to be called again although nothing arrives.
+    pub(crate) until: Option<Nanos>,
+    /// It met an input whose producer has switched to this epoch: the shard has to switch before it reads on.
+    pub(crate) switch: Option<Epoch>,
+}
+
+impl Progress {
+    pub(crate) fn wake_at(&mut self, at: Option<Nanos>) {
+        self.until = match (self.until, at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
+    pub(crate) fn merge(&mut self, other: Progress) {
+        self.worked |= other.worked;
+        self.blocked |= other.blocked;
+        self.wake_at(other.until);
+        self.switch = self.switch.max(other.switch);
+    }
+}
+
+/// A whole chain on one shard.
+pub trait Segment {
+    /// The operator at its head.
+    fn head(&self) -> OpId;
+
+    /// Called once, before the first step: opens readers, restores state.
+    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>>;
+
+    /// Does a bounded amount of work.
+    fn step(&mut self, context: &StepContext) -> Result<Progress, Box<Failure>>;
+
+    /// Whether input waits that came since the last step.
+    fn has_input(&self) -> bool;
+
+    /// Whether everything has been said: all inputs ended, and the end was passed on.
+    fn ended(&self) -> bool;
+
+    /// The shard switches to `epoch`: turn epochs, mark what is in flight, note what must be remembered.
+    fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>>;
+
+    /// The name that records in flight towards this chain are saved under; none for a source.
+    fn input_name(&self) -> Option<&str>;
+
+    /// The lanes it reads from, in the order of their producers; none for a source.
+    fn inlets(&mut self) -> &mut [Inlet];
+
+    /// The pages of its state, where it has any.
+    fn arena(&mut self) -> Option<&mut Arena>;
+
+    /// The chain's last part.
+    fn tail(&mut self) -> &mut dyn Tail;
+
+    /// The checkpoint of `epoch` is the oldest one retained: journals before it are needed no more.
+    fn trim(&mut self, epoch: Epoch) -> Result<(), Box<Failure>>;
+
+    /// The record with this number in the batch at hand made the chain fail: says where the record came from, and marks it
+    /// there.
+    fn blame_record(&mut self, index: usize) -> Option<String>;
+
+    /// Adds the chain's figures.
+    fn gauge(&mut self, gauges: &mut Gauges);
+}
+
+/// The last part of a chain: an exchange or a sink.
+pub trait Tail {
+    /// The operator that it is.
+    fn op(&self) -> OpId;
+
+    /// The name of the sink, or of the operator at the other end of the exchange.
+    fn name(&self) -> &str;
+
+    /// Called once, before the first record.
+    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>>;
+
+    /// Whether a full batch can be taken. Where it cannot, the shard pulls no input for the chain.
+    fn ready(&mut self) -> bool;
+
+    /// No more input at hand: let go of what was gathered.
+    fn flush(&mut self) -> Result<(), Box<Failure>>;
+
+    /// Event time has advanced.
+    fn watermark(&mut self, at: Timestamp) -> Result<(), Box<Failure>>;
+
+    /// The chain's inputs are all idle: it is not to be waited for.
+    fn idle(&mut self) -> Result<(), Box<Failure>>;
+
+    /// There will be nothing more.
+    fn end(&mut self) -> Result<(), Box<Failure>>;
+
+    /// The shard switches to `epoch`.
+    fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>>;
+
+    /// Whether the cut of `epoch` is safe, and what is needed to commit it.
+    fn poll_prepared(&mut self, epoch: Epoch) -> Poll<Result<Option<Vec<u8>>, SinkError>>;
+
+    /// The checkpoint of `epoch` is durable.
+    fn commit(&mut self, epoch: Epoch) -> Result<(), SinkError>;
+
+    /// Whether the commit of `epoch` has been carried out.
+    fn poll_committed(&mut self, epoch: Epoch) -> Poll<Result<(), SinkError>>;
+
+    /// All is done.
+    fn close(&mut self) -> Result<(), SinkError>;
+
+    /// Adds its figures.
+    fn gauge(&mut self, gauges: &mut Gauges);
+}

@@ -1,0 +1,148 @@
+//! The tail of a chain that ends in a sink.
+
+use std::task::Poll;
+
+use super::failure::{Cause, Failure, raise};
+use super::segment::{OpenContext, Tail};
+use super::{Chain, OpId, Push};
+use crate::element::{Epoch, ShardId, Timestamp};
+use crate::runtime::metrics::Gauges;
+use crate::runtime::snapshot::{ShardSnapshot, SinkSnapshot};
+use crate::sink::{Committable, Sink, SinkContext, SinkError};
+
+/// Writes each record to a sink.
+pub(crate) struct SinkTail<S, C> {
+    sink: S,
+    op: OpId,
+    name: String,
+    shard: ShardId,
+    records: u64,
+    /// Cuts whose checkpoints are not known to be committed yet, oldest first.
+    pending: Vec<Committable>,
+    wrote: bool,
+    chain: std::marker::PhantomData<fn() -> C>,
+}
+
+impl<S, C> SinkTail<S, C> {
+    pub(crate) fn new(sink: S, op: OpId) -> Self {
+        SinkTail {
+            sink,
+            op,
+            name: String::new(),
+            shard: ShardId(0),
+            records: 0,
+            pending: Vec::new(),
+            wrote: false,
+            chain: std::marker::PhantomData,
+        }
+    }
+
+    fn failed(&self, error: SinkError) -> Box<Failure> {
+        Box::new(Failure::of(self.op, error))
+    }
+}
+
+impl<C: Chain, S: Sink<C::Ref>> Push<C> for SinkTail<S, C> {
+    #[inline(always)]
+    fn push(&mut self, item: C::Item<'_>, at: Timestamp) {
+        self.records += 1;
+        self.wrote = true;
+        if let Err(error) = self.sink.write(C::by_ref(&item), at) {
+            raise(self.op, Cause::from(error));
+        }
+    }
+
+    fn tail(&mut self) -> &mut dyn Tail {
+        self
+    }
+}
+
+impl<C: Chain, S: Sink<C::Ref>> Tail for SinkTail<S, C> {
+    fn op(&self) -> OpId {
+        self.op
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
+        self.name = context.name(self.op).to_owned();
+        self.shard = context.shard;
+        let recovered = match &context.restored {
+            Some(restored) => restored.committables(&self.name, context.shard, context.shards),
+            None => Vec::new(),
+        };
+        let sink_context = SinkContext {
+            shard: context.shard,
+            shards: context.shards,
+            restored: context.restored_epoch(),
+            job: context.job.clone(),
+            operator: self.name.clone(),
+            waker: context.waker.clone(),
+        };
+        self.sink.open(&sink_context, &recovered).map_err(|error| self.failed(error))
+    }
+
+    fn ready(&mut self) -> bool {
+        self.sink.ready()
+    }
+
+    fn flush(&mut self) -> Result<(), Box<Failure>> {
+        if std::mem::take(&mut self.wrote) {
+            self.sink.flush().map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    fn watermark(&mut self, _: Timestamp) -> Result<(), Box<Failure>> {
+        Ok(())
+    }
+
+    fn idle(&mut self) -> Result<(), Box<Failure>> {
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Box<Failure>> {
+        Ok(())
+    }
+
+    fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
+        self.sink.prepare(epoch).map_err(|error| self.failed(error))?;
+        // Cuts of earlier epochs that are not committed yet belong to this checkpoint too.
+        if !self.pending.is_empty() {
+            snapshot
+                .sinks
+                .push(SinkSnapshot { operator: self.name.clone(), committables: self.pending.clone() });
+        }
+        Ok(())
+    }
+
+    fn poll_prepared(&mut self, epoch: Epoch) -> Poll<Result<Option<Vec<u8>>, SinkError>> {
+        let answer = self.sink.poll_prepared(epoch);
+        if let Poll::Ready(Ok(Some(bytes))) = &answer {
+            self.pending.push(Committable { epoch, shard: self.shard, bytes: bytes.clone() });
+        }
+        answer
+    }
+
+    fn commit(&mut self, epoch: Epoch) -> Result<(), SinkError> {
+        self.sink.commit(epoch)
+    }
+
+    fn poll_committed(&mut self, epoch: Epoch) -> Poll<Result<(), SinkError>> {
+        let answer = self.sink.poll_committed(epoch);
+        if let Poll::Ready(Ok(())) = &answer {
+            self.pending.retain(|cut| cut.epoch > epoch);
+        }
+        answer
+    }
+
+    fn close(&mut self) -> Result<(), SinkError> {
+        self.sink.close()
+    }
+
+    fn gauge(&mut self, gauges: &mut Gauges) {
+        gauges.records_out += self.records;
+    }
+}

@@ -1,0 +1,354 @@
+//! A chain whose head is a source: reads partitions, gives records their event time, and says how far event time has come.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+
+use super::failure::{Blame, Cause, Cursor, Failure};
+use super::segment::{OpenContext, Progress, Segment, StepContext, Tail};
+use super::{Chain, OpId, Push, owned_items};
+use crate::arena::Arena;
+use crate::channel::Inlet;
+use crate::element::{Epoch, Nanos, Timestamp};
+use crate::graph::Lanes;
+use crate::runtime::metrics::Gauges;
+use crate::runtime::snapshot::{PartitionSnapshot, ShardSnapshot};
+use crate::source::{PartitionId, Reader, ReaderContext, Records, Source, SourcePoll};
+use crate::time::{Signal, SourceClock, WatermarkPlan};
+
+/// How many records one partition may give in one step.
+const RECORDS_PER_STEP: usize = 1024;
+
+/// Gives a record its event time.
+pub trait Assign<T>: 'static {
+    /// The record's event time, given what the source says of it.
+    fn at(&self, record: &T, from_source: Timestamp) -> Timestamp;
+}
+
+/// Event time is what the source says, if it says anything.
+pub struct Untimed;
+
+impl<T> Assign<T> for Untimed {
+    #[inline(always)]
+    fn at(&self, _: &T, from_source: Timestamp) -> Timestamp {
+        from_source
+    }
+}
+
+/// Event time is what a closure says.
+pub struct Assigned<F, A> {
+    timestamp: F,
+    answer: PhantomData<fn() -> A>,
+}
+
+impl<F, A> Assigned<F, A> {
+    pub(crate) fn new(timestamp: F) -> Self {
+        Assigned { timestamp, answer: PhantomData }
+    }
+}
+
+impl<T, A: Into<Timestamp> + 'static, F: Fn(&T) -> A + 'static> Assign<T> for Assigned<F, A> {
+    #[inline(always)]
+    fn at(&self, record: &T, _: Timestamp) -> Timestamp {
+        (self.timestamp)(record).into()
+    }
+}
+
+/// The beginning of a chain with a source.
+pub struct FromSource<S, A> {
+    source: S,
+    assign: A,
+    watermarks: Option<WatermarkPlan>,
+    op: OpId,
+}
+
+impl<S: Source> FromSource<S, Untimed> {
+    pub(crate) fn new(source: S, op: OpId) -> Self {
+        FromSource { source, assign: Untimed, watermarks: None, op }
+    }
+
+    pub(crate) fn timed<A>(self, watermarks: WatermarkPlan, assign: A) -> FromSource<S, A> {
+        FromSource { source: self.source, assign, watermarks: Some(watermarks), op: self.op }
+    }
+}
+
+impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
+    owned_items!(S::Item);
+
+    fn drive<P: Push<Self>>(self, _: &mut dyn Lanes, push: P) -> Box<dyn Segment> {
+        Box::new(SourceSegment {
+            clock: SourceClock::new(self.source.bounded()),
+            source: self.source,
+            assign: self.assign,
+            watermarks: self.watermarks,
+            op: self.op,
+            push,
+            name: String::new(),
+            partitions: Vec::new(),
+            batch: Records::with_limit(RECORDS_PER_STEP),
+            first: 0,
+            last: 0,
+            due: VecDeque::new(),
+            offsets: VecDeque::new(),
+            announced: false,
+            ended: false,
+            records: 0,
+        })
+    }
+}
+
+struct Partition<R> {
+    name: PartitionId,
+    reader: R,
+    ended: bool,
+    until: Option<Nanos>,
+}
+
+struct SourceSegment<S: Source, A, P> {
+    source: S,
+    assign: A,
+    watermarks: Option<WatermarkPlan>,
+    op: OpId,
+    push: P,
+    name: String,
+    partitions: Vec<Partition<S::Reader>>,
+    clock: SourceClock,
+    batch: Records<S::Item>,
+    /// The partition that is polled first in the next step.
+    first: usize,
+    /// The partition that was polled last: a failing record is one of its.
+    last: usize,
+    due: VecDeque<Signal>,
+    /// Per epoch whose checkpoint may still be restored: the offsets at its switch, for trimming.
+    offsets: VecDeque<(Epoch, Vec<Vec<u8>>)>,
+    /// Whether downstream has been told, after the start, where event time stands.
+    announced: bool,
+    ended: bool,
+    records: u64,
+}
+
+impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, A, P> {
+    fn failed(&self, cause: impl Into<Cause>) -> Box<Failure> {
+        Box::new(Failure::of(self.op, cause))
+    }
+
+    /// Polls one partition and pushes what it gives.
+    fn poll(
+        &mut self,
+        number: usize,
+        context: &StepContext,
+        progress: &mut Progress,
+    ) -> Result<(), Box<Failure>> {
+        self.last = number;
+        self.batch.clear();
+        let partition = &mut self.partitions[number];
+        let answer = partition.reader.poll(context.now, &mut self.batch);
+        let answer = answer.map_err(|error| Box::new(Failure::of(self.op, error)))?;
+        if !self.batch.is_empty() {
+            progress.worked = true;
+            self.records += self.batch.len() as u64;
+            self.clock.on_batch(number, context.now);
+            let mut cursor = Cursor::new();
+            let op = self.op;
+            for (index, (record, at)) in self.batch.drain().enumerate() {
+                cursor.index = index;
+                let at = Blame::on(op, || self.assign.at(&record, at));
+                cursor.at = at;
+                self.clock.on_record(number, at);
+                self.push.push(record, at);
+            }
+        }
+        let partition = &mut self.partitions[number];
+        match answer {
+            SourcePoll::More => {
+                progress.worked = true;
+                partition.until = Some(context.now);
+            }
+            SourcePoll::Idle { until } => {
+                partition.until = until;
+                progress.wake_at(until);
+            }
+            SourcePoll::End => {
+                progress.worked = true;
+                partition.ended = true;
+                self.clock.end(number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on what event time has done.
+    fn signal(&mut self, context: &StepContext, progress: &mut Progress) -> Result<(), Box<Failure>> {
+        self.due.extend(self.clock.advance(context.now));
+        while let Some(signal) = self.due.front() {
+            if !self.push.tail().ready() {
+                progress.blocked = true;
+                break;
+            }
+            match signal {
+                Signal::Advance(at) => self.push.tail().watermark(*at)?,
+                Signal::Active => self.push.tail().watermark(self.clock.watermark())?,
+                Signal::Idle => self.push.tail().idle()?,
+                Signal::End => {
+                    self.push.tail().end()?;
+                    self.ended = true;
+                }
+            }
+            progress.worked = true;
+            self.due.pop_front();
+        }
+        Ok(())
+    }
+
+    fn offsets(&self) -> Vec<Vec<u8>> {
+        let offset = |partition: &Partition<S::Reader>| {
+            let mut offset = Vec::new();
+            partition.reader.offset(&mut offset);
+            offset
+        };
+        self.partitions.iter().map(offset).collect()
+    }
+}
+
+impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for SourceSegment<S, A, P> {
+    fn head(&self) -> OpId {
+        self.op
+    }
+
+    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
+        self.name = context.name(self.op).to_owned();
+        self.push.tail().open(context)?;
+        let reader_context = ReaderContext {
+            waker: context.waker.clone(),
+            job: context.job.clone(),
+            operator: self.name.clone(),
+            state_dir: context.state_dir.clone(),
+        };
+        let all = self.source.partitions().map_err(|error| self.failed(error))?;
+        let restored = context.restored.as_ref().map(|restored| restored.partitions(&self.name));
+        let mine = all.into_iter().enumerate().filter(|(number, _)| {
+            number % usize::from(context.shards) == context.shard.index()
+        });
+        let untimed = WatermarkPlan::default();
+        let plan = self.watermarks.as_ref().unwrap_or(&untimed);
+        for (_, name) in mine {
+            let saved = restored.as_ref().and_then(|restored| restored.get(name.0.as_str()).copied());
+            let offset = saved.map(|saved| saved.offset.as_slice());
+            let reader = self
+                .source
+                .open(&name, offset, &reader_context)
+                .map_err(|error| Box::new(Failure::of(self.op, error)))?;
+            let ended = saved.is_some_and(|saved| saved.time.ended);
+            let number = match saved {
+                Some(saved) => self.clock.restore(name.clone(), plan, &saved.time, Nanos(0)),
+                None => self.clock.add(name.clone(), plan, Nanos(0)),
+            };
+            if ended {
+                self.clock.end(number);
+            }
+            self.partitions.push(Partition { name, reader, ended, until: Some(Nanos(0)) });
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, context: &StepContext) -> Result<Progress, Box<Failure>> {
+        let mut progress = Progress::default();
+        if self.ended {
+            return Ok(progress);
+        }
+        if !self.announced {
+            self.announced = true;
+            self.due.extend(self.clock.restate());
+        }
+        let partitions = self.partitions.len();
+        for turn in 0..partitions {
+            let number = (self.first + turn) % partitions;
+            if self.partitions[number].ended {
+                continue;
+            }
+            if !self.push.tail().ready() {
+                progress.blocked = true;
+                break;
+            }
+            self.poll(number, context, &mut progress)?;
+        }
+        self.first = if partitions == 0 { 0 } else { (self.first + 1) % partitions };
+        if progress.blocked {
+            self.clock.block(context.now);
+        } else {
+            self.clock.unblock(context.now);
+        }
+        self.signal(context, &mut progress)?;
+        progress.wake_at(self.clock.next_deadline());
+        Ok(progress)
+    }
+
+    fn has_input(&self) -> bool {
+        // A reader calls the waker when it has something; what is asked here is whether one had more at its last poll.
+        false
+    }
+
+    fn ended(&self) -> bool {
+        self.ended
+    }
+
+    fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
+        let offsets = self.offsets();
+        for (offset, (partition, time)) in offsets.iter().zip(self.clock.save()) {
+            snapshot.partitions.push(PartitionSnapshot {
+                operator: self.name.clone(),
+                partition: partition.0.clone(),
+                offset: offset.clone(),
+                time,
+            });
+        }
+        self.offsets.push_back((epoch, offsets));
+        self.push.tail().switch(epoch, snapshot)
+    }
+
+    fn input_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn inlets(&mut self) -> &mut [Inlet] {
+        &mut []
+    }
+
+    fn arena(&mut self) -> Option<&mut Arena> {
+        None
+    }
+
+    fn tail(&mut self) -> &mut dyn Tail {
+        self.push.tail()
+    }
+
+    fn trim(&mut self, epoch: Epoch) -> Result<(), Box<Failure>> {
+        while self.offsets.front().is_some_and(|(of, _)| *of < epoch) {
+            self.offsets.pop_front();
+        }
+        if let Some((of, offsets)) = self.offsets.front()
+            && *of == epoch
+        {
+            for (partition, offset) in self.partitions.iter_mut().zip(offsets) {
+                partition.reader.trim(offset).map_err(|error| Box::new(Failure::of(self.op, error)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn blame_record(&mut self, index: usize) -> Option<String> {
+        let partition = self.partitions.get_mut(self.last)?;
+        let place = partition.reader.place(index);
+        if let Err(error) = partition.reader.mark_failed(index) {
+            tracing::error!(operator = self.name, partition = partition.name.0, %place, %error, "cannot mark the failed record");
+        }
+        Some(place)
+    }
+
+    fn gauge(&mut self, gauges: &mut Gauges) {
+        gauges.records_in += self.records;
+        if self.watermarks.is_some() {
+            gauges.watermark(self.op, self.clock.watermark());
+        }
+        self.push.tail().gauge(gauges);
+    }
+}

@@ -1,0 +1,67 @@
+//! A batch whose record type is known: the one place where an exchange's bytes become views without a check.
+#![allow(unsafe_code)] // views records in place, trusting the types of the exchange
+
+use std::marker::PhantomData;
+
+use crate::channel::Batch;
+use crate::element::{KeyHash, Timestamp};
+use crate::record::{Record, View};
+
+/// A batch of archived `T`s.
+pub struct BatchOf<'a, T> {
+    batch: Batch<'a>,
+    record: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: Record> BatchOf<'a, T> {
+    /// Takes the batch for one of `T`s.
+    ///
+    /// # Safety
+    /// The batch holds archived records of `T` in its present layout.
+    #[inline(always)]
+    pub(crate) unsafe fn trust(batch: Batch<'a>) -> Self {
+        BatchOf { batch, record: PhantomData }
+    }
+
+    /// How many records it holds.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// The records' event times.
+    #[inline(always)]
+    pub fn timestamps(&self) -> &'a [Timestamp] {
+        self.batch.timestamps()
+    }
+
+    /// The hashes of the records' keys.
+    #[inline(always)]
+    pub fn hashes(&self) -> &'a [KeyHash] {
+        self.batch.hashes()
+    }
+
+    /// The canonical bytes of a record's key; none where the hash is the key.
+    #[inline(always)]
+    pub fn key_bytes(&self, index: usize) -> &'a [u8] {
+        self.batch.key_bytes(index)
+    }
+
+    /// The archived bytes of a record.
+    #[inline(always)]
+    pub fn record_bytes(&self, index: usize) -> &'a [u8] {
+        self.batch.record_bytes(index)
+    }
+
+    /// A record's view.
+    #[inline(always)]
+    pub fn record(&self, index: usize) -> &'a View<T> {
+        // SAFETY: the records are archived `T`s (`trust`).
+        unsafe { self.batch.record_unchecked::<T>(index) }
+    }
+}

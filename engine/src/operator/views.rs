@@ -1,0 +1,87 @@
+//! What comes out of an exchange when no state is kept: the records' views, as they lie in the frame.
+
+use super::keyed::{Fed, FromExchange, Operator};
+use super::segment::OpenContext;
+use super::typed::BatchOf;
+use super::{OpId, Push};
+use crate::channel::{ChannelError, Outlet};
+use crate::element::{KeyHash, Timestamp};
+use crate::key::Key;
+use crate::operator::failure::{Cursor, Failure};
+use crate::record::{Record, View};
+
+/// A view with the bytes it lies in, so that it can be sent on without being archived again.
+pub struct Viewed<'a, T: Record> {
+    pub(crate) view: &'a View<T>,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Hands the records of an exchange on as views.
+pub struct Views<T> {
+    op: OpId,
+    record: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T> Views<T> {
+    pub(crate) fn new(op: OpId) -> Self {
+        Views { op, record: std::marker::PhantomData }
+    }
+}
+
+impl<T: Record> Fed for Views<T> {
+    type Record = T;
+    type Item<'a> = Viewed<'a, T>;
+    type Arg<'a> = &'a View<T>;
+    type Ref = View<T>;
+
+    #[inline(always)]
+    fn arg<'a>(item: Viewed<'a, T>) -> &'a View<T> {
+        item.view
+    }
+
+    #[inline(always)]
+    fn by_ref<'b>(item: &'b Viewed<'_, T>) -> &'b View<T> {
+        item.view
+    }
+
+    #[inline(always)]
+    fn append<K: Key + ?Sized>(
+        item: &Viewed<'_, T>,
+        at: Timestamp,
+        hash: KeyHash,
+        key: &K,
+        outlet: &mut Outlet,
+    ) -> Result<(), ChannelError> {
+        outlet.push_archived(at, hash, key, item.bytes)
+    }
+
+    #[inline(always)]
+    fn append_unkeyed(
+        item: &Viewed<'_, T>,
+        at: Timestamp,
+        outlet: &mut Outlet,
+    ) -> Result<(), ChannelError> {
+        outlet.push_archived_unkeyed(at, item.bytes)
+    }
+}
+
+impl<T: Record> Operator for Views<T> {
+    type In = T;
+
+    fn op(&self) -> OpId {
+        self.op
+    }
+
+    fn open(&mut self, _: &OpenContext) -> Result<(), Box<Failure>> {
+        Ok(())
+    }
+
+    fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &BatchOf<'_, T>, push: &mut P) {
+        let mut cursor = Cursor::new();
+        for (index, &at) in batch.timestamps().iter().enumerate() {
+            (cursor.index, cursor.at) = (index, at);
+            let item = Viewed { view: batch.record::<T>(index), bytes: batch.record_bytes(index) };
+            push.push(item, at);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! One attempt at running a job: its control words, its rings, and the shards, each to be built on its own thread.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use super::control::{Control, Events, ShardEvent};
+use super::driver::{BuildShard, Drive};
+use super::restored::Restored;
+use super::shard::Shard;
+use crate::arena::MemoryBudget;
+use crate::channel::{
+    BatchShape, ChannelError, Inlet, InletEnd, Outlet, OutletEnd, OverflowBudget, own_lane, ring_lane,
+};
+use crate::checkpoint::DeltaWriter;
+use crate::disk::{FileHandle, ShardDisk};
+use crate::element::{Epoch, ShardId};
+use crate::graph::{BuildError, ExchangeId, Flow, Lanes, Plan};
+use crate::key::HashSeed;
+use crate::operator::segment::OpenContext;
+use crate::operator::{Cause, Failure, OpId};
+
+/// A job's closure: builds the graph, on every shard.
+pub(crate) type Program = Arc<dyn Fn(&Flow) + Send + Sync>;
+
+/// What an attempt is made of.
+#[derive(Clone)]
+pub(crate) struct AttemptSpec {
+    pub(crate) job: String,
+    pub(crate) program: Program,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) shards: u16,
+    pub(crate) seed: HashSeed,
+    pub(crate) ring_bytes: usize,
+    pub(crate) overflow: OverflowBudget,
+    pub(crate) memory: MemoryBudget,
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) delta_dir: Option<PathBuf>,
+    pub(crate) restored: Option<Arc<Restored>>,
+}
+
+/// An attempt, ready to be driven.
+pub(crate) struct Attempt {
+    pub(crate) control: Arc<Control>,
+    pub(crate) events: Receiver<ShardEvent>,
+    /// Per shard: makes it, on the thread it is to live on.
+    pub(crate) builders: Vec<BuildShard>,
+}
+
+impl Attempt {
+    /// Makes control words and rings.
+    pub(crate) fn prepare(spec: &AttemptSpec) -> Result<Attempt, ChannelError> {
+        let from = spec.restored.as_ref().map_or(Epoch(0), |restored| restored.epoch);
+        let control = Control::new(spec.shards, from);
+        let (sender, events) = channel();
+        let mut ends: Vec<ShardEnds> = (0..spec.shards).map(|_| ShardEnds::default()).collect();
+        for _ in &spec.plan.exchanges {
+            for shard in &mut ends {
+                shard.outlets.push((0..spec.shards).map(|_| None).collect());
+                shard.inlets.push((0..spec.shards).map(|_| None).collect());
+            }
+            let exchange = ends[0].outlets.len() - 1;
+            for from in 0..usize::from(spec.shards) {
+                for to in (0..usize::from(spec.shards)).filter(|to| *to != from) {
+                    let (producer, consumer) = (control.wakers[from].clone(), control.wakers[to].clone());
+                    let (outlet, inlet) = ring_lane(spec.ring_bytes, producer, consumer)?;
+                    ends[from].outlets[exchange][to] = Some(outlet);
+                    ends[to].inlets[exchange][from] = Some(inlet);
+                }
+            }
+        }
+        let builders = ends.into_iter().enumerate().map(|(shard, ends)| -> BuildShard {
+            let (spec, control, events) = (spec.clone(), control.clone(), sender.clone());
+            let shard = ShardId(shard as u16);
+            Box::new(move |disk| build(spec, shard, ends, control, events, disk))
+        });
+        let builders = builders.collect();
+        Ok(Attempt { control, events, builders })
+    }
+}
+
+/// The ring ends of one shard, on their way to its thread: per exchange and other shard.
+#[derive(Default)]
+struct ShardEnds {
+    outlets: Vec<Vec<Option<OutletEnd>>>,
+    inlets: Vec<Vec<Option<InletEnd>>>,
+}
+
+fn build(
+    spec: AttemptSpec,
+    shard: ShardId,
+    ends: ShardEnds,
+    control: Arc<Control>,
+    events: Events,
+    disk: Box<dyn ShardDisk>,
+) -> Box<dyn Drive> {
+    let context = OpenContext {
+        shard,
+        shards: spec.shards,
+        plan: spec.plan.clone(),
+        job: spec.job.clone(),
+        state_dir: spec.state_dir.clone(),
+        seed: spec.seed,
+        budget: spec.memory.clone(),
+        waker: control.wakers[shard.index()].clone(),
+        restored: spec.restored.clone(),
+    };
+    let segments = segments(&spec, shard, ends);
+    let writer = spec.delta_dir.map(|dir| DeltaWriter::new(shard, dir, FileHandle(0)));
+    Box::new(Shard::open(&context, segments, control, events, disk, writer))
+}
+
+fn segments(
+    spec: &AttemptSpec,
+    shard: ShardId,
+    ends: ShardEnds,
+) -> Result<Vec<Box<dyn crate::operator::segment::Segment>>, Box<Failure>> {
+    let failed = |cause| Box::new(Failure { op: None, cause, place: None, event_time: None });
+    let built = Flow::build(&*spec.program).map_err(|mut errors| failed(Cause::fatal(errors.remove(0))))?;
+    let (first, second) = (spec.plan.explain(), built.plan.explain());
+    if first != second {
+        return Err(failed(Cause::fatal(BuildError::NotDeterministic { first, second })));
+    }
+    let mut lanes = ShardLanes {
+        shard,
+        plan: spec.plan.clone(),
+        own: built.plan.exchanges.iter().map(|_| None).collect(),
+        ends,
+        ring_bytes: spec.ring_bytes,
+        overflow: spec.overflow.clone(),
+    };
+    let makers = built.makers.into_iter();
+    makers.map(|make| make(&mut lanes).map_err(|error| failed(Cause::fatal(error)))).collect()
+}
+
+/// Opens ring ends, and the shard's lanes to itself, as the chains ask for them.
+struct ShardLanes {
+    shard: ShardId,
+    plan: Arc<Plan>,
+    /// Per exchange: the consumer's end of the shard's own lane, made together with the producer's.
+    own: Vec<Option<Inlet>>,
+    ends: ShardEnds,
+    ring_bytes: usize,
+    overflow: OverflowBudget,
+}
+
+impl Lanes for ShardLanes {
+    fn outlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Result<Vec<Outlet>, ChannelError> {
+        let mut outlets = Vec::new();
+        for end in std::mem::take(&mut self.ends.outlets[exchange.0]) {
+            outlets.push(match end {
+                Some(end) => end.open(shape, self.overflow.clone())?,
+                None => {
+                    let (outlet, inlet) = own_lane(shape, self.ring_bytes, self.overflow.clone())?;
+                    self.own[exchange.0] = Some(inlet);
+                    outlet
+                }
+            });
+        }
+        Ok(outlets)
+    }
+
+    fn inlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Result<Vec<Inlet>, ChannelError> {
+        let own = self.own[exchange.0].take();
+        let mut own = own.into_iter();
+        let ends = std::mem::take(&mut self.ends.inlets[exchange.0]);
+        let inlet = |end: Option<InletEnd>| match end {
+            Some(end) => end.open(shape),
+            None => own.next().expect("a chain is made after the one that feeds it"),
+        };
+        debug_assert!(self.shard.index() < ends.len());
+        Ok(ends.into_iter().map(inlet).collect())
+    }
+
+    fn consumer(&self, exchange: ExchangeId) -> OpId {
+        self.plan.exchanges[exchange.0].to.expect("a checked plan has a consumer for every exchange")
+    }
+}

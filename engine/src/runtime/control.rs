@@ -1,0 +1,151 @@
+//! The words between a job's control thread and its shards: a few atomics one way, events the other way. Nothing of it travels
+//! with the data, so nothing of it waits behind data.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+
+use super::Waker;
+use super::metrics::ShardCounters;
+use super::coordinator::CheckpointFailure;
+use crate::checkpoint::DeltaSummary;
+use crate::element::{Epoch, ShardId};
+use crate::operator::Failure;
+
+/// What the control thread wants of the shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Go on.
+    Run,
+    /// Everything is committed: close the sinks and stop.
+    Finish,
+    /// Stop at once; nothing is saved.
+    Stop,
+}
+
+/// What all shards of an attempt share with the control thread.
+pub(crate) struct Control {
+    published: AtomicU64,
+    committed: AtomicU64,
+    aborted: AtomicU64,
+    oldest: AtomicU64,
+    phase: AtomicU8,
+    pub(crate) wakers: Vec<Waker>,
+    pub(crate) counters: Vec<ShardCounters>,
+}
+
+impl Control {
+    /// For shards that go on from the given epoch.
+    pub(crate) fn new(shards: u16, from: Epoch) -> Arc<Control> {
+        Arc::new(Control {
+            published: AtomicU64::new(from.0),
+            committed: AtomicU64::new(from.0),
+            aborted: AtomicU64::new(from.0),
+            oldest: AtomicU64::new(0),
+            phase: AtomicU8::new(Phase::Run as u8),
+            wakers: (0..shards).map(|_| Waker::new()).collect(),
+            counters: (0..shards).map(|_| ShardCounters::default()).collect(),
+        })
+    }
+
+    fn say(&self, word: &AtomicU64, epoch: Epoch) {
+        word.store(epoch.0, Ordering::Release);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        for waker in &self.wakers {
+            waker.wake();
+        }
+    }
+
+    /// Asks all shards to switch to an epoch.
+    pub(crate) fn publish(&self, epoch: Epoch) {
+        self.say(&self.published, epoch);
+    }
+
+    /// The epoch that shards are to switch to.
+    #[inline]
+    pub(crate) fn published(&self) -> Epoch {
+        Epoch(self.published.load(Ordering::Acquire))
+    }
+
+    /// Says that a checkpoint is durable, and which one is the oldest that can still be restored.
+    pub(crate) fn commit(&self, epoch: Epoch, oldest: Epoch) {
+        self.oldest.store(oldest.0, Ordering::Release);
+        self.say(&self.committed, epoch);
+    }
+
+    /// The newest durable checkpoint.
+    #[inline]
+    pub(crate) fn committed(&self) -> Epoch {
+        Epoch(self.committed.load(Ordering::Acquire))
+    }
+
+    /// The oldest checkpoint that can still be restored.
+    pub(crate) fn oldest(&self) -> Epoch {
+        Epoch(self.oldest.load(Ordering::Acquire))
+    }
+
+    /// Says that a checkpoint is given up.
+    pub(crate) fn abort(&self, epoch: Epoch) {
+        self.say(&self.aborted, epoch);
+    }
+
+    /// The newest checkpoint that was given up.
+    #[inline]
+    pub(crate) fn aborted(&self) -> Epoch {
+        Epoch(self.aborted.load(Ordering::Acquire))
+    }
+
+    /// Changes what is wanted.
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// What is wanted.
+    #[inline]
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Run,
+            1 => Phase::Finish,
+            _ => Phase::Stop,
+        }
+    }
+}
+
+/// What a shard has written of a checkpoint.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    /// Its part of the manifest record; none where the job keeps no state directory.
+    pub(crate) delta: Option<DeltaSummary>,
+    /// Bytes of records in flight that it holds.
+    pub(crate) in_flight_bytes: u64,
+    /// Whether a transactional sink has a cut in it.
+    pub(crate) sinks: bool,
+}
+
+/// What a shard tells the control thread.
+#[derive(Debug)]
+pub(crate) enum ShardEvent {
+    /// It was built and opened; its first step follows.
+    Opened(ShardId),
+    /// It has switched to the epoch and knows the positions of all its inputs: a further epoch may be published.
+    HasPositions(ShardId, Epoch),
+    /// Its part of a checkpoint is safe on disk, or could not be saved.
+    Saved(ShardId, Epoch, Result<Saved, CheckpointFailure>),
+    /// Its sinks have carried out the commit of an epoch.
+    Committed(ShardId, Epoch),
+    /// All pages of the checkpoint it went on from have been read and verified.
+    Verified(ShardId),
+    /// All its inputs have ended and all its output is passed on.
+    Drained(ShardId),
+    /// It is closed.
+    Closed(ShardId),
+    /// It failed; it takes no further step.
+    Failed(ShardId, Box<Failure>),
+}
+
+/// Where a shard's events go. Waking the control thread is the channel's business.
+pub(crate) type Events = Sender<ShardEvent>;

@@ -1,0 +1,329 @@
+//! The coordinator of one attempt at a job: publishes epochs, gathers what the shards saved, makes checkpoints durable, and sees a
+//! bounded job to its end. It is told of events and of the time, and acts through the control words and the store; it waits for
+//! nothing, so that the simulator can drive it step by step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::control::{Control, Phase, Saved, ShardEvent};
+use super::metrics::CheckpointMetrics;
+use crate::checkpoint::{CheckpointError, CheckpointRecord, CheckpointStore};
+use crate::element::{Epoch, Nanos, ShardId};
+use crate::operator::Failure;
+use crate::sink::SinkError;
+
+/// When checkpoints are made.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckpointTimes {
+    /// The time between the beginnings of two checkpoints; none: only the final one.
+    pub(crate) interval: Option<Duration>,
+    /// The least time between the end of one and the beginning of the next.
+    pub(crate) min_pause: Duration,
+    /// After this long a checkpoint is given up.
+    pub(crate) timeout: Duration,
+    /// How many may fail in a row without failing the job.
+    pub(crate) tolerable_failures: u32,
+}
+
+/// Why a checkpoint failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointFailure {
+    /// It could not be written.
+    #[error(transparent)]
+    Store(#[from] CheckpointError),
+    /// A sink could not make its cut.
+    #[error("sink `{operator}` cannot prepare its output: {error}")]
+    Sink {
+        /// The sink.
+        operator: String,
+        /// Why.
+        error: SinkError,
+    },
+    /// It took too long.
+    #[error("checkpoint {epoch} was not complete after {timeout:?}; raise checkpoint_timeout, or look for what is slow: a sink, or the disk")]
+    TimedOut {
+        /// The checkpoint.
+        epoch: Epoch,
+        /// How long it had.
+        timeout: Duration,
+    },
+}
+
+/// Where the attempt stands.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Shards are at work.
+    Running,
+    /// All shards are closed.
+    Finished,
+    /// A shard failed.
+    Failed(ShardId, Box<Failure>),
+    /// A checkpoint failed once too often.
+    CheckpointFailed(CheckpointFailure),
+}
+
+/// A checkpoint under way.
+struct Running {
+    epoch: Epoch,
+    since: Nanos,
+    saved: Vec<Option<Saved>>,
+}
+
+/// See the [module](self).
+pub(crate) struct Coordinator {
+    control: Arc<Control>,
+    times: CheckpointTimes,
+    job: String,
+    epoch: Epoch,
+    running: Option<Running>,
+    /// Per shard: the newest epoch of which it knows all positions.
+    positions: Vec<Epoch>,
+    /// Per shard: the newest epoch whose commit its sinks have carried out.
+    committed: Vec<Epoch>,
+    opened: Vec<bool>,
+    drained: Vec<bool>,
+    closed: Vec<bool>,
+    next_at: Nanos,
+    failures_in_row: u32,
+    /// The epoch after which everything is done.
+    last: Option<Epoch>,
+    /// Per shard: all pages of the restored checkpoint have been read and verified.
+    verified: Vec<bool>,
+    /// A durable checkpoint whose sinks wait for that, and the oldest one retained.
+    held: Option<(Epoch, Epoch)>,
+    /// The next checkpoint holds every page: those of earlier checkpoints are of other shards.
+    fresh_maps: bool,
+    pub(crate) metrics: CheckpointMetrics,
+}
+
+impl Coordinator {
+    /// For shards that go on from `from`, at `now`.
+    pub(crate) fn new(
+        job: String,
+        control: Arc<Control>,
+        times: CheckpointTimes,
+        from: Epoch,
+        keeps_pages: bool,
+        metrics: CheckpointMetrics,
+        now: Nanos,
+    ) -> Coordinator {
+        let shards = control.counters.len();
+        let next_at = times.interval.map_or(now, |interval| now.after(interval));
+        Coordinator {
+            control,
+            times,
+            job,
+            epoch: from,
+            running: None,
+            positions: vec![from; shards],
+            committed: vec![from; shards],
+            opened: vec![false; shards],
+            drained: vec![false; shards],
+            closed: vec![false; shards],
+            next_at,
+            failures_in_row: 0,
+            last: None,
+            verified: vec![from == Epoch(0); shards],
+            held: None,
+            fresh_maps: !keeps_pages,
+            metrics,
+        }
+    }
+
+    /// Takes an event.
+    pub(crate) fn on_event(
+        &mut self,
+        event: ShardEvent,
+        store: Option<&mut CheckpointStore>,
+        now: Nanos,
+    ) -> Outcome {
+        match event {
+            ShardEvent::Opened(shard) => self.opened[shard.index()] = true,
+            ShardEvent::HasPositions(shard, epoch) => self.positions[shard.index()] = epoch,
+            ShardEvent::Saved(shard, epoch, result) => return self.saved(shard, epoch, result, store, now),
+            ShardEvent::Committed(shard, epoch) => {
+                self.committed[shard.index()] = epoch;
+                if self.committed.iter().all(|done| *done >= epoch) {
+                    self.all_committed(epoch, store);
+                }
+            }
+            ShardEvent::Verified(shard) => {
+                self.verified[shard.index()] = true;
+                return self.verified(store, now);
+            }
+            ShardEvent::Drained(shard) => self.drained[shard.index()] = true,
+            ShardEvent::Closed(shard) => {
+                self.closed[shard.index()] = true;
+                if self.closed.iter().all(|closed| *closed) {
+                    return Outcome::Finished;
+                }
+            }
+            ShardEvent::Failed(shard, failure) => return Outcome::Failed(shard, failure),
+        }
+        self.tick(store, now)
+    }
+
+    /// Does what time asks for.
+    pub(crate) fn tick(&mut self, store: Option<&mut CheckpointStore>, now: Nanos) -> Outcome {
+        if let Some(running) = &self.running {
+            if now.since(running.since) >= self.times.timeout {
+                let (epoch, timeout) = (running.epoch, self.times.timeout);
+                return self.failed(epoch, CheckpointFailure::TimedOut { epoch, timeout }, store, now);
+            }
+            return Outcome::Running;
+        }
+        let all_drained = self.drained.iter().all(|drained| *drained);
+        let may_publish = self.last.is_none()
+            && self.held.is_none()
+            && self.committed.iter().all(|done| *done >= self.control.committed())
+            && self.opened.iter().all(|opened| *opened)
+            && self.positions.iter().all(|known| *known >= self.epoch);
+        let due = all_drained || (self.times.interval.is_some() && now >= self.next_at);
+        if may_publish && due {
+            self.epoch = Epoch(self.epoch.0 + 1);
+            if let Some(interval) = self.times.interval {
+                self.next_at = now.after(interval);
+            }
+            let saved = self.drained.iter().map(|_| None).collect();
+            self.running = Some(Running { epoch: self.epoch, since: now, saved });
+            if all_drained {
+                self.last = Some(self.epoch);
+            }
+            self.control.publish(self.epoch);
+        }
+        Outcome::Running
+    }
+
+    /// When [`Coordinator::tick`] wants to be called at the latest.
+    pub(crate) fn next_deadline(&self) -> Option<Nanos> {
+        match &self.running {
+            Some(running) => Some(running.since.after(self.times.timeout)),
+            None => self.times.interval.map(|_| self.next_at),
+        }
+    }
+
+    fn saved(
+        &mut self,
+        shard: ShardId,
+        epoch: Epoch,
+        result: Result<Saved, CheckpointFailure>,
+        store: Option<&mut CheckpointStore>,
+        now: Nanos,
+    ) -> Outcome {
+        let Some(running) = self.running.as_mut().filter(|running| running.epoch == epoch) else {
+            // Of a checkpoint that was given up meanwhile.
+            return self.tick(store, now);
+        };
+        match result {
+            Err(error) => self.failed(epoch, error, store, now),
+            Ok(saved) => {
+                running.saved[shard.index()] = Some(saved);
+                self.positions[shard.index()] = epoch;
+                if running.saved.iter().all(Option::is_some) { self.complete(store, now) } else { Outcome::Running }
+            }
+        }
+    }
+
+    /// All shards have saved their parts: makes the checkpoint durable and lets the sinks commit.
+    fn complete(&mut self, store: Option<&mut CheckpointStore>, now: Nanos) -> Outcome {
+        let running = self.running.take().expect("a checkpoint is complete only while it runs");
+        let epoch = running.epoch;
+        let saved: Vec<Saved> = running.saved.into_iter().flatten().collect();
+        let bytes: u64 = saved.iter().filter_map(|saved| saved.delta.as_ref()).map(|delta| delta.bytes()).sum();
+        let in_flight: u64 = saved.iter().map(|saved| saved.in_flight_bytes).sum();
+        let has_cuts = saved.iter().any(|saved| saved.sinks);
+        let all_verified = self.verified.iter().all(|verified| *verified);
+        let mut oldest = epoch;
+        if let Some(store) = store {
+            let record = CheckpointRecord {
+                epoch,
+                shards: saved.into_iter().filter_map(|saved| saved.delta).collect(),
+                meta: Vec::new(),
+                fresh_maps: std::mem::take(&mut self.fresh_maps),
+                sinks_commit: has_cuts && all_verified,
+            };
+            match store.commit(record) {
+                Ok(report) => oldest = report.oldest_retained,
+                Err(error) => return self.failed(epoch, error.into(), Some(store), now),
+            }
+        }
+        let took = now.since(running.since);
+        self.failures_in_row = 0;
+        self.metrics.completed += 1;
+        self.metrics.last_epoch = epoch.0;
+        self.metrics.last_duration = took;
+        self.metrics.longest = self.metrics.longest.max(took);
+        self.metrics.last_bytes = bytes;
+        self.metrics.last_in_flight_bytes = in_flight;
+        tracing::debug!(job = self.job, %epoch, ?took, bytes, in_flight, "checkpoint complete");
+        self.next_at = self.next_at.max(now.after(self.times.min_pause));
+        if all_verified || !has_cuts {
+            self.control.commit(epoch, oldest);
+        } else {
+            self.held = Some((epoch, oldest));
+        }
+        Outcome::Running
+    }
+
+    /// Every page of the restored checkpoint has been read and verified: the sinks may commit what they held back.
+    fn verified(&mut self, store: Option<&mut CheckpointStore>, now: Nanos) -> Outcome {
+        if self.verified.iter().all(|verified| *verified)
+            && let Some((epoch, oldest)) = self.held.take()
+        {
+            if let Some(store) = store
+                && let Err(error) = store.allow_sink_commits(epoch)
+            {
+                return self.failed(epoch, error.into(), Some(store), now);
+            }
+            self.control.commit(epoch, oldest);
+        }
+        Outcome::Running
+    }
+
+    /// The sinks of all shards have made the results of an epoch visible.
+    fn all_committed(&mut self, epoch: Epoch, store: Option<&mut CheckpointStore>) {
+        if let Some(store) = store {
+            match store.tidy() {
+                Ok(report) => {
+                    if let Some(stuck) = report.stuck {
+                        tracing::warn!(job = self.job, %stuck, "cannot clean up; trying again after the next checkpoint");
+                    }
+                }
+                Err(error) => tracing::warn!(job = self.job, %error, "cannot clean up; trying again after the next checkpoint"),
+            }
+        }
+        if self.last == Some(epoch) {
+            self.control.set_phase(Phase::Finish);
+        }
+    }
+
+    fn failed(
+        &mut self,
+        epoch: Epoch,
+        error: CheckpointFailure,
+        store: Option<&mut CheckpointStore>,
+        now: Nanos,
+    ) -> Outcome {
+        self.running = None;
+        self.last = None;
+        self.metrics.failed += 1;
+        self.failures_in_row += 1;
+        self.control.abort(epoch);
+        if let Some(store) = store {
+            store.discard(epoch, self.drained.len() as u16);
+        }
+        if self.failures_in_row > self.times.tolerable_failures {
+            return Outcome::CheckpointFailed(error);
+        }
+        tracing::warn!(
+            job = self.job,
+            %epoch,
+            %error,
+            failures_in_row = self.failures_in_row,
+            tolerable = self.times.tolerable_failures,
+            "checkpoint failed; the job goes on and tries again"
+        );
+        self.next_at = self.next_at.max(now.after(self.times.min_pause));
+        Outcome::Running
+    }
+}

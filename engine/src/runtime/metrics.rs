@@ -1,0 +1,202 @@
+//! What a job says of itself: counters that shards keep in memory of their own and others read without stopping them.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::element::Timestamp;
+use crate::operator::OpId;
+
+/// One counter on a cache line of its own, written by one thread.
+#[repr(align(128))]
+#[derive(Debug, Default)]
+struct Line<T>(T);
+
+/// The counters of one shard.
+#[derive(Debug, Default)]
+pub(crate) struct ShardCounters {
+    records_in: Line<AtomicU64>,
+    records_out: Line<AtomicU64>,
+    busy_nanos: Line<AtomicU64>,
+    idle_nanos: Line<AtomicU64>,
+    blocked_nanos: Line<AtomicU64>,
+    steps: Line<AtomicU64>,
+    loop_gap_max_nanos: Line<AtomicU64>,
+    watermark: Line<AtomicI64>,
+    late_records: Line<AtomicU64>,
+    state_bytes: Line<AtomicU64>,
+    keys: Line<AtomicU64>,
+    ring_fill_permille: Line<AtomicU64>,
+}
+
+/// What the chains of a shard add up for [`ShardCounters`], now and then.
+#[derive(Debug)]
+pub struct Gauges {
+    pub(crate) records_in: u64,
+    pub(crate) records_out: u64,
+    pub(crate) late_records: u64,
+    pub(crate) state_bytes: u64,
+    pub(crate) keys: u64,
+    pub(crate) ring_fill_max: f32,
+    pub(crate) watermark_min: Option<Timestamp>,
+}
+
+impl Gauges {
+    pub(crate) fn new() -> Self {
+        Gauges {
+            records_in: 0,
+            records_out: 0,
+            late_records: 0,
+            state_bytes: 0,
+            keys: 0,
+            ring_fill_max: 0.0,
+            watermark_min: None,
+        }
+    }
+
+    /// A ring is filled to this part (0 to 1).
+    pub(crate) fn ring(&mut self, fill: f32) {
+        self.ring_fill_max = self.ring_fill_max.max(fill);
+    }
+
+    /// An operator's event time stands here.
+    pub(crate) fn watermark(&mut self, _op: OpId, at: Timestamp) {
+        self.watermark_min = Some(self.watermark_min.map_or(at, |least| least.min(at)));
+    }
+}
+
+impl ShardCounters {
+    pub(crate) fn store(&self, gauges: &Gauges) {
+        self.records_in.0.store(gauges.records_in, Ordering::Relaxed);
+        self.records_out.0.store(gauges.records_out, Ordering::Relaxed);
+        self.late_records.0.store(gauges.late_records, Ordering::Relaxed);
+        self.state_bytes.0.store(gauges.state_bytes, Ordering::Relaxed);
+        self.keys.0.store(gauges.keys, Ordering::Relaxed);
+        self.ring_fill_permille.0.store((gauges.ring_fill_max * 1000.0) as u64, Ordering::Relaxed);
+        let watermark = gauges.watermark_min.unwrap_or(Timestamp::MIN);
+        self.watermark.0.store(watermark.0, Ordering::Relaxed);
+    }
+
+    /// A step that ended `spent` after the one before it.
+    #[inline]
+    pub(crate) fn step(&self, kind: StepKind, spent: u64) {
+        let total = match kind {
+            StepKind::Busy => &self.busy_nanos,
+            StepKind::Idle => &self.idle_nanos,
+            StepKind::Blocked => &self.blocked_nanos,
+        };
+        // One writer: a load and a store, no locked instruction.
+        total.0.store(total.0.load(Ordering::Relaxed) + spent, Ordering::Relaxed);
+        self.steps.0.store(self.steps.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if kind == StepKind::Busy && spent > self.loop_gap_max_nanos.0.load(Ordering::Relaxed) {
+            self.loop_gap_max_nanos.0.store(spent, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn read(&self) -> ShardMetrics {
+        let nanos = |line: &Line<AtomicU64>| Duration::from_nanos(line.0.load(Ordering::Relaxed));
+        let count = |line: &Line<AtomicU64>| line.0.load(Ordering::Relaxed);
+        ShardMetrics {
+            records_in: count(&self.records_in),
+            records_out: count(&self.records_out),
+            late_records: count(&self.late_records),
+            busy: nanos(&self.busy_nanos),
+            idle: nanos(&self.idle_nanos),
+            backpressured: nanos(&self.blocked_nanos),
+            steps: count(&self.steps),
+            loop_gap_max: nanos(&self.loop_gap_max_nanos),
+            watermark: Timestamp(self.watermark.0.load(Ordering::Relaxed)),
+            state_bytes: count(&self.state_bytes),
+            keys: count(&self.keys),
+            ring_fill: count(&self.ring_fill_permille) as f32 / 1000.0,
+        }
+    }
+
+    /// Reads the longest loop gap and begins anew.
+    pub(crate) fn take_loop_gap(&self) -> Duration {
+        Duration::from_nanos(self.loop_gap_max_nanos.0.swap(0, Ordering::Relaxed))
+    }
+}
+
+/// What a shard did with the time since its last step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StepKind {
+    Busy,
+    Idle,
+    Blocked,
+}
+
+/// The figures of one shard since the job's (re)start.
+#[derive(Clone, Debug, Default)]
+pub struct ShardMetrics {
+    /// Records its sources gave.
+    pub records_in: u64,
+    /// Records its sinks took.
+    pub records_out: u64,
+    /// Records that came too late for their window and were dropped.
+    pub late_records: u64,
+    /// Time spent working.
+    pub busy: Duration,
+    /// Time with nothing to do.
+    pub idle: Duration,
+    /// Time with input at hand but no room downstream.
+    pub backpressured: Duration,
+    /// How often it went round its loop.
+    pub steps: u64,
+    /// The longest time between two rounds while there was work.
+    pub loop_gap_max: Duration,
+    /// The least watermark among its operators.
+    pub watermark: Timestamp,
+    /// Bytes of pages its state occupies.
+    pub state_bytes: u64,
+    /// How many keys its state holds.
+    pub keys: u64,
+    /// How full the fullest ring is (0 to 1).
+    pub ring_fill: f32,
+}
+
+/// The figures of the checkpoints of a job.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointMetrics {
+    /// How many were completed.
+    pub completed: u64,
+    /// How many failed.
+    pub failed: u64,
+    /// The newest one that was completed.
+    pub last_epoch: u64,
+    /// How long the newest took, from publishing to the commit point.
+    pub last_duration: Duration,
+    /// How long the longest took.
+    pub longest: Duration,
+    /// How many bytes the newest wrote.
+    pub last_bytes: u64,
+    /// How many bytes of records in flight the newest saved.
+    pub last_in_flight_bytes: u64,
+}
+
+/// The figures of a job.
+#[derive(Clone, Debug, Default)]
+pub struct JobMetrics {
+    /// Per shard.
+    pub shards: Vec<ShardMetrics>,
+    /// Of the checkpoints.
+    pub checkpoints: CheckpointMetrics,
+    /// How often the job was restarted after a failure.
+    pub restarts: u32,
+}
+
+impl JobMetrics {
+    /// Records that all sources gave.
+    pub fn records_in(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.records_in).sum()
+    }
+
+    /// Records that all sinks took.
+    pub fn records_out(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.records_out).sum()
+    }
+
+    /// Records that came too late for their window.
+    pub fn late_records(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.late_records).sum()
+    }
+}

@@ -1,0 +1,250 @@
+//! A checkpoint on its way back into a job: what all shards look things up in while they open.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::snapshot::{InputsSnapshot, OperatorSnapshot, PartitionSnapshot, ShardSnapshot};
+use crate::arena::{self, Arena, ArenaConfig, PageLoader, PageNo, StateError};
+use crate::channel::{Batch, Frame, FrameError, OpenBatch, SavedFrames, BatchShape};
+use crate::checkpoint::codec::CodecError;
+use crate::checkpoint::{ArenaNo, PageId, PageReader, RestoreError, RestoredJob};
+use crate::disk::Disk;
+use crate::element::{Epoch, ShardId, Timestamp};
+use crate::graph::{Partitioner, Plan};
+use crate::operator::exchange::{hashed_target, rebalanced_target};
+use crate::operator::segment::OpenContext;
+use crate::sink::Committable;
+
+/// Why a checkpoint does not fit the program.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreFailure {
+    /// The layout of a record, key or value is not the one that the checkpoint was written with.
+    #[error(
+        "the {what} of state `{state}` of operator `{operator}` have changed since the checkpoint was written: then `{then}`, now `{now}`; \
+         go back to the type it was, or start with an empty state directory"
+    )]
+    LayoutChanged {
+        /// The operator.
+        operator: String,
+        /// The state.
+        state: String,
+        /// Keys, values or records in flight.
+        what: &'static str,
+        /// The layout in the checkpoint.
+        then: String,
+        /// The layout of the program.
+        now: String,
+    },
+    /// The checkpoint holds something of an operator that the program does not have.
+    #[error(
+        "the checkpoint holds state of an operator named `{operator}`, which the program does not have; give the operator that it belongs \
+         to this name with .name(\"{operator}\"), or start with an empty state directory"
+    )]
+    UnknownOperator {
+        /// The operator.
+        operator: String,
+    },
+    /// What a shard wrote cannot be read.
+    #[error("the metadata of shard {shard} in checkpoint {epoch} cannot be read: {cause}")]
+    Metadata {
+        /// The checkpoint.
+        epoch: Epoch,
+        /// The shard.
+        shard: ShardId,
+        /// What is wrong.
+        cause: CodecError,
+    },
+}
+
+/// See the [module](self).
+pub(crate) struct Restored {
+    pub(crate) epoch: Epoch,
+    job: RestoredJob,
+    snapshots: Vec<ShardSnapshot>,
+    disk: Arc<dyn Disk>,
+    /// Whether every chain has the number it had then, so that arenas keep theirs.
+    same_chains: bool,
+}
+
+impl Restored {
+    /// Reads what the shards wrote, and compares it with the program.
+    pub(crate) fn read(job: RestoredJob, disk: Arc<dyn Disk>, plan: &Plan) -> Result<Restored, RestoreFailure> {
+        let epoch = job.epoch;
+        let mut snapshots = Vec::with_capacity(job.shards.len());
+        for (number, shard) in job.shards.iter().enumerate() {
+            let snapshot = ShardSnapshot::decode(&shard.meta).map_err(|cause| {
+                RestoreFailure::Metadata { epoch, shard: ShardId(number as u16), cause }
+            })?;
+            snapshots.push(snapshot);
+        }
+        let names = || plan.ops.iter().filter(|op| op.stateful).map(|op| op.name.as_str());
+        for snapshot in &snapshots {
+            let partitions = snapshot.partitions.iter().map(|partition| &partition.operator);
+            let operators = snapshot.operators.iter().map(|operator| &operator.operator);
+            let cuts = snapshot.sinks.iter().filter(|sink| !sink.committables.is_empty());
+            let mut all = partitions.chain(operators).chain(cuts.map(|sink| &sink.operator));
+            if let Some(unknown) = all.find(|name| !names().any(|known| known == name.as_str())) {
+                return Err(RestoreFailure::UnknownOperator { operator: unknown.clone() });
+            }
+        }
+        let chain_of = |name: &str| {
+            plan.chains.iter().position(|chain| chain.ops.first().is_some_and(|op| plan.name(*op) == name))
+        };
+        let same_chains = snapshots.iter().flat_map(|snapshot| &snapshot.operators).all(|operator| {
+            chain_of(&operator.operator) == Some(usize::from(operator.arena))
+        });
+        Ok(Restored { epoch, job, snapshots, disk, same_chains })
+    }
+
+    /// How many shards the job had.
+    pub(crate) fn shards(&self) -> u16 {
+        self.snapshots.len() as u16
+    }
+
+    /// Whether pages can be taken over as they are: the same shards, and chains with the same numbers.
+    pub(crate) fn fits(&self, context: &OpenContext) -> bool {
+        self.keeps_pages(context.shards)
+    }
+
+    /// Whether a job with this many shards takes pages over as they are.
+    pub(crate) fn keeps_pages(&self, shards: u16) -> bool {
+        self.same_chains && self.shards() == shards
+    }
+
+    /// What an operator's state was on each of the old shards.
+    pub(crate) fn operators(&self, name: &str) -> impl Iterator<Item = (ShardId, &OperatorSnapshot)> {
+        self.snapshots.iter().enumerate().flat_map(move |(shard, snapshot)| {
+            let of_shard = snapshot.operators.iter().filter(move |operator| operator.operator == name);
+            of_shard.map(move |operator| (ShardId(shard as u16), operator))
+        })
+    }
+
+    /// What an operator's state was on one of the old shards.
+    pub(crate) fn operator(&self, shard: ShardId, name: &str) -> Option<&OperatorSnapshot> {
+        self.operators(name).find(|(of, _)| *of == shard).map(|(_, operator)| operator)
+    }
+
+    /// What an operator knew of its inputs on one of the old shards.
+    pub(crate) fn inputs(&self, shard: ShardId, name: &str) -> Option<&InputsSnapshot> {
+        self.snapshots.get(shard.index())?.inputs.iter().find(|inputs| inputs.operator == name)
+    }
+
+    /// The least watermark that an operator had on any of the old shards.
+    pub(crate) fn least_watermark(&self, name: &str) -> Timestamp {
+        let all = self.snapshots.iter().flat_map(|snapshot| &snapshot.inputs);
+        let of_operator = all.filter(|inputs| inputs.operator == name);
+        of_operator.map(|inputs| inputs.merge.output).min().unwrap_or(Timestamp::MIN)
+    }
+
+    /// Where the partitions of a source stood.
+    pub(crate) fn partitions(&self, name: &str) -> HashMap<&str, &PartitionSnapshot> {
+        let all = self.snapshots.iter().flat_map(|snapshot| &snapshot.partitions);
+        let of_source = all.filter(|partition| partition.operator == name);
+        of_source.map(|partition| (partition.partition.as_str(), partition)).collect()
+    }
+
+    /// The cuts of a sink that belong to a shard now.
+    pub(crate) fn committables(&self, name: &str, shard: ShardId, shards: u16) -> Vec<Committable> {
+        let all = self.snapshots.iter().flat_map(|snapshot| &snapshot.sinks);
+        let of_sink = all.filter(|sink| sink.operator == name).flat_map(|sink| &sink.committables);
+        of_sink.filter(|cut| cut.shard.0 % shards == shard.0).cloned().collect()
+    }
+
+    /// The records that were on their way to an operator and belong to this shard now: per producer, its frames in order. With the
+    /// same number of shards the channels come back as they were; otherwise every record is routed again, and marks of event
+    /// time, which concerned the old producers, are left out.
+    pub(crate) fn in_flight(
+        &self,
+        name: &str,
+        partitioner: Partitioner,
+        shape: BatchShape,
+        shard: ShardId,
+        shards: u16,
+    ) -> Result<Vec<(ShardId, Vec<u8>)>, FrameError> {
+        let rings = self.snapshots.iter().flat_map(|snapshot| &snapshot.in_rings);
+        let unsent = self.snapshots.iter().flat_map(|snapshot| &snapshot.unsent);
+        // What was on a ring comes before what its producer had not sent yet.
+        let channels = rings.chain(unsent).filter(|channel| channel.operator == name);
+        let mut mine = Vec::new();
+        for channel in channels {
+            if self.shards() == shards {
+                if channel.to == shard {
+                    mine.push((channel.from, channel.frames.clone()));
+                }
+                continue;
+            }
+            let belongs = |batch: &Batch<'_>, index: usize| match partitioner {
+                Partitioner::Hash => hashed_target(batch.hashes()[index], shards) == shard,
+                Partitioner::Rebalance => rebalanced_target(channel.from, channel.to, shards) == shard,
+            };
+            let frames = reroute(&channel.frames, shape, belongs)?;
+            if !frames.is_empty() {
+                mine.push((channel.from, frames));
+            }
+        }
+        Ok(mine)
+    }
+
+    /// The arena of a chain as it was on one of the old shards; its pages come in when they are touched.
+    pub(crate) fn arena(self: &Arc<Self>, shard: ShardId, arena: u16, config: ArenaConfig) -> Result<Arena, StateError> {
+        let arena_no = ArenaNo(arena);
+        let pages = &self.job.shards[shard.index()].pages;
+        let mut entries = Vec::new();
+        for (id, entry) in pages.iter_arena(arena_no) {
+            let page = PageNo(id.page.0);
+            entries.push((page, arena::PageInfo::decode(page, entry.info)?));
+        }
+        let loader = Loader {
+            reader: PageReader::new(self.disk.clone(), self.job.files.clone()),
+            restored: self.clone(),
+            shard,
+            arena: arena_no,
+        };
+        Arena::restore(config, entries, Box::new(loader))
+    }
+}
+
+/// Picks the records that belong somewhere out of frames, and makes frames of them.
+fn reroute(
+    frames: &[u8],
+    shape: BatchShape,
+    belongs: impl Fn(&Batch<'_>, usize) -> bool,
+) -> Result<Vec<u8>, FrameError> {
+    let saved = SavedFrames::parse(frames, &shape)?;
+    let mut picked = Vec::new();
+    let mut open = OpenBatch::new(shape);
+    for frame in saved.frames() {
+        let Frame::Batch(batch) = frame else { continue };
+        for index in (0..batch.len()).filter(|index| belongs(&batch, *index)) {
+            let hash = batch.hashes().get(index).copied().unwrap_or_default();
+            open.push_bytes(batch.timestamps()[index], hash, batch.key_bytes(index), batch.record_bytes(index));
+            if open.is_full() {
+                open.append_frame(&mut picked);
+                open.clear();
+            }
+        }
+    }
+    if !open.is_empty() {
+        open.append_frame(&mut picked);
+    }
+    Ok(picked)
+}
+
+/// Reads pages of one arena on demand.
+struct Loader {
+    reader: PageReader,
+    restored: Arc<Restored>,
+    shard: ShardId,
+    arena: ArenaNo,
+}
+
+impl PageLoader for Loader {
+    fn load(&mut self, page: PageNo, into: &mut [u8]) -> Result<(), StateError> {
+        let failed = |error: RestoreError| StateError::Load { page, cause: Arc::new(error) };
+        let into = into.try_into().expect("an arena asks for whole pages");
+        let id = PageId { arena: self.arena, page: crate::checkpoint::PageNo(page.0) };
+        let entry = self.restored.job.shards[self.shard.index()].pages.get(id);
+        let entry = entry.expect("an arena asks only for pages of its map");
+        self.reader.read(&entry, into).map_err(failed)
+    }
+}

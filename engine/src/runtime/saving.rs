@@ -1,0 +1,234 @@
+//! Saving a shard's part of a checkpoint, behind the running job and in bounded slices.
+//!
+//! ```text
+//! switch --> pages of each arena --> in-flight records captured, sinks' cuts safe --> metadata --> synced --> event
+//! ```
+
+use std::task::Poll;
+
+use super::control::Saved;
+use super::snapshot::{ChannelSnapshot, ShardSnapshot, SinkSnapshot};
+use super::coordinator::CheckpointFailure;
+use crate::checkpoint::{ArenaNo, DeltaWriter, PageId, PageNo};
+use crate::disk::ShardDisk;
+use crate::element::{Epoch, ShardId};
+use crate::operator::segment::Segment;
+use crate::sink::Committable;
+
+/// How many words of records in flight one input copies in a slice.
+const CAPTURE_WORDS_PER_SLICE: usize = 4096;
+
+/// A checkpoint under way on one shard.
+pub(crate) struct Saving {
+    pub(crate) epoch: Epoch,
+    shard: ShardId,
+    snapshot: ShardSnapshot,
+    /// The next chain whose pages are to be saved.
+    next_arena: usize,
+    /// Per chain: the cut of its sink is safe.
+    prepared: Vec<bool>,
+    captured: bool,
+    pub(crate) has_positions: bool,
+    finished: bool,
+    /// There is more that could be done at once.
+    pub(crate) can_go_on: bool,
+    removed: Vec<PageId>,
+    in_flight_bytes: u64,
+    has_cuts: bool,
+}
+
+impl Saving {
+    /// Begins right after the switch. With a writer, pages and metadata are written; without one (a job without a state directory),
+    /// only the sinks' cuts are made.
+    pub(crate) fn begin(
+        epoch: Epoch,
+        shard: ShardId,
+        snapshot: ShardSnapshot,
+        segments: &mut [Box<dyn Segment>],
+        writer: Option<&mut DeltaWriter>,
+    ) -> Saving {
+        if let Some(writer) = writer {
+            let pages = segments.iter_mut().filter_map(|segment| segment.arena());
+            writer.begin(epoch, pages.map(|arena| arena.pages_to_save()).sum());
+        }
+        Saving {
+            epoch,
+            shard,
+            snapshot,
+            next_arena: 0,
+            prepared: vec![false; segments.len()],
+            captured: false,
+            has_positions: false,
+            finished: false,
+            can_go_on: true,
+            removed: Vec::new(),
+            in_flight_bytes: 0,
+            has_cuts: false,
+        }
+    }
+
+    /// Does a slice. `Ready` when all is safe on disk.
+    pub(crate) fn slice(
+        &mut self,
+        segments: &mut [Box<dyn Segment>],
+        mut writer: Option<&mut DeltaWriter>,
+        disk: &mut dyn ShardDisk,
+        pages: usize,
+    ) -> Poll<Result<Saved, CheckpointFailure>> {
+        if !self.captured {
+            self.capture(segments);
+        }
+        if let Err(error) = self.prepare(segments) {
+            return Poll::Ready(Err(error));
+        }
+        let ready = match writer.as_deref_mut() {
+            Some(writer) => self.save_pages(segments, writer, disk, pages),
+            None => self.skip_pages(segments),
+        };
+        self.can_go_on = !ready && writer.as_deref().is_some_and(DeltaWriter::wants_more);
+        if !ready || !self.captured || !self.prepared.iter().all(|prepared| *prepared) {
+            return self.poll_failure(writer, disk);
+        }
+        if !self.finished {
+            self.finished = true;
+            self.can_go_on = true;
+            let snapshot = std::mem::take(&mut self.snapshot);
+            self.has_cuts = !snapshot.sinks.is_empty();
+            if let Some(writer) = writer.as_deref_mut() {
+                writer.finish(std::mem::take(&mut self.removed), snapshot.encode());
+            }
+        }
+        let saved = |delta| Saved { delta, in_flight_bytes: self.in_flight_bytes, sinks: self.has_cuts };
+        match writer {
+            None => Poll::Ready(Ok(saved(None))),
+            Some(writer) => match writer.poll(disk) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(summary)) => Poll::Ready(Ok(saved(Some(summary)))),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(CheckpointFailure::Store(error))),
+            },
+        }
+    }
+
+    /// While there is still something to gather, the disk may already have failed.
+    fn poll_failure(
+        &self,
+        writer: Option<&mut DeltaWriter>,
+        disk: &mut dyn ShardDisk,
+    ) -> Poll<Result<Saved, CheckpointFailure>> {
+        match writer.map(|writer| writer.poll(disk)) {
+            Some(Poll::Ready(Err(error))) => Poll::Ready(Err(CheckpointFailure::Store(error))),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn capture(&mut self, segments: &mut [Box<dyn Segment>]) {
+        let (mut all, mut positions) = (true, true);
+        for inlet in segments.iter_mut().flat_map(|segment| segment.inlets()) {
+            all &= inlet.capture_some(CAPTURE_WORDS_PER_SLICE);
+            positions &= inlet.has_position();
+        }
+        self.has_positions = positions;
+        if !all {
+            return;
+        }
+        self.captured = true;
+        for segment in segments {
+            let Some(operator) = segment.input_name().map(str::to_owned) else { continue };
+            for (from, inlet) in segment.inlets().iter_mut().enumerate() {
+                let frames = inlet.take_capture().unwrap_or_default();
+                if !frames.is_empty() {
+                    let (from, to) = (ShardId(from as u16), self.shard);
+                    self.snapshot.in_rings.push(ChannelSnapshot { operator: operator.clone(), from, to, frames });
+                }
+            }
+        }
+        let channels = self.snapshot.in_rings.iter().chain(&self.snapshot.unsent);
+        self.in_flight_bytes = channels.map(|channel| channel.frames.len() as u64).sum();
+    }
+
+    fn prepare(&mut self, segments: &mut [Box<dyn Segment>]) -> Result<(), CheckpointFailure> {
+        for (segment, prepared) in segments.iter_mut().zip(&mut self.prepared) {
+            if *prepared {
+                continue;
+            }
+            let tail = segment.tail();
+            let name = tail.name().to_owned();
+            match tail.poll_prepared(self.epoch) {
+                Poll::Pending => {}
+                Poll::Ready(Err(error)) => return Err(CheckpointFailure::Sink { operator: name, error }),
+                Poll::Ready(Ok(cut)) => {
+                    *prepared = true;
+                    if let Some(bytes) = cut {
+                        let cut = Committable { epoch: self.epoch, shard: self.shard, bytes };
+                        let sinks = &mut self.snapshot.sinks;
+                        match sinks.iter_mut().find(|sink| sink.operator == name) {
+                            Some(sink) => sink.committables.push(cut),
+                            None => sinks.push(SinkSnapshot { operator: name, committables: vec![cut] }),
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands pages to the writer. Returns whether all pages have been.
+    fn save_pages(
+        &mut self,
+        segments: &mut [Box<dyn Segment>],
+        writer: &mut DeltaWriter,
+        disk: &mut dyn ShardDisk,
+        mut pages: usize,
+    ) -> bool {
+        while self.next_arena < segments.len() {
+            let arena_no = ArenaNo(self.next_arena as u16);
+            if let Some(arena) = segments[self.next_arena].arena() {
+                if pages == 0 || !writer.wants_more() {
+                    return false;
+                }
+                let mut given = 0;
+                let done = arena.save_some(pages, &mut |saved| {
+                    given += 1;
+                    let id = PageId { arena: arena_no, page: PageNo(saved.page.0) };
+                    writer.add_page(disk, id, saved.info.encode(), saved.bytes);
+                });
+                pages -= given.min(pages);
+                if !done {
+                    return false;
+                }
+                self.removed.extend(
+                    arena.removed_pages().iter().map(|page| PageId { arena: arena_no, page: PageNo(page.0) }),
+                );
+                arena.finish_checkpoint();
+            }
+            self.next_arena += 1;
+        }
+        true
+    }
+
+    /// Without a state directory there is nothing to save; the arenas only turn their epoch.
+    fn skip_pages(&mut self, segments: &mut [Box<dyn Segment>]) -> bool {
+        while self.next_arena < segments.len() {
+            if let Some(arena) = segments[self.next_arena].arena() {
+                arena.finish_checkpoint();
+            }
+            self.next_arena += 1;
+        }
+        true
+    }
+
+    /// Gives the checkpoint up: what it would have saved goes along with the next one.
+    pub(crate) fn abort(&mut self, segments: &mut [Box<dyn Segment>], writer: Option<&mut DeltaWriter>) {
+        for segment in segments.iter_mut() {
+            if let Some(arena) = segment.arena() {
+                arena.abort_checkpoint();
+            }
+            for inlet in segment.inlets() {
+                inlet.abort_capture();
+            }
+        }
+        if let Some(writer) = writer {
+            writer.give_up();
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! One shard: a plain struct with a step function. It does no I/O, reads no clock and takes no lock; a driver calls it.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::control::{Control, Events, Phase, ShardEvent};
+use super::driver::{Drive, Step};
+use super::metrics::{Gauges, StepKind};
+use super::saving::Saving;
+use super::snapshot::ShardSnapshot;
+use crate::arena::PageNo;
+use crate::checkpoint::DeltaWriter;
+use crate::disk::ShardDisk;
+use crate::element::{Epoch, Nanos, ShardId};
+use crate::operator::{Cause, Failure};
+use crate::operator::failure::catch;
+use crate::operator::segment::{OpenContext, Progress, Segment, StepContext};
+
+/// How many pages a step saves while there is other work, and while there is none.
+const PAGES_PER_BUSY_STEP: usize = 8;
+const PAGES_PER_IDLE_STEP: usize = 32;
+
+/// How many pages a step brings in after a restart.
+const PAGES_RESTORED_PER_STEP: usize = 16;
+
+/// How many pages a step touches ahead of their use.
+const PAGES_PREFAULTED_PER_STEP: u32 = 32;
+
+/// How many steps pass between two readings of the chains' figures.
+const STEPS_PER_GAUGE: u32 = 256;
+
+/// How long a blocked shard waits before it looks again.
+const BLOCKED_WAIT: Duration = Duration::from_micros(50);
+
+/// A shard, built and open.
+pub(crate) struct Shard {
+    id: ShardId,
+    /// In the order in which records pass through them.
+    segments: Vec<Box<dyn Segment>>,
+    control: Arc<Control>,
+    events: Events,
+    disk: Box<dyn ShardDisk>,
+    writer: Option<DeltaWriter>,
+    epoch: Epoch,
+    saving: Option<Saving>,
+    /// The newest epoch whose commit the sinks have been asked for, and whether they have all carried it out.
+    committing: Option<(Epoch, Vec<bool>)>,
+    committed: Epoch,
+    trimmed: Epoch,
+    positions_told: Epoch,
+    drained: bool,
+    /// The chain that is at work: a failure is its.
+    at_work: usize,
+    last_step: Option<(Nanos, StepKind)>,
+    steps_to_gauge: u32,
+    /// Per chain: the next page to be brought in, until all are.
+    restoring: Vec<Option<PageNo>>,
+    verified: bool,
+}
+
+impl Shard {
+    /// Opens the chains and makes a shard of them. Where that fails, the failure is told to the control thread and the shard is
+    /// done at its first step.
+    pub(crate) fn open(
+        context: &OpenContext,
+        segments: Result<Vec<Box<dyn Segment>>, Box<Failure>>,
+        control: Arc<Control>,
+        events: Events,
+        disk: Box<dyn ShardDisk>,
+        writer: Option<DeltaWriter>,
+    ) -> Shard {
+        let epoch = context.restored_epoch();
+        let opened = catch(|| {
+            let mut segments = segments?;
+            segments.iter_mut().try_for_each(|segment| segment.open(context))?;
+            Ok(segments)
+        });
+        // Where nobody listens any more, the attempt is over and the phase says so.
+        let segments = match opened {
+            Ok(segments) => {
+                let _ = events.send(ShardEvent::Opened(context.shard));
+                segments
+            }
+            Err((failure, _)) => {
+                let _ = events.send(ShardEvent::Failed(context.shard, failure));
+                Vec::new()
+            }
+        };
+        let restoring = segments.iter().map(|_| Some(PageNo(0))).collect();
+        Shard {
+            id: context.shard,
+            segments,
+            control,
+            events,
+            disk,
+            writer,
+            epoch,
+            saving: None,
+            committing: None,
+            committed: epoch,
+            trimmed: Epoch(0),
+            positions_told: epoch,
+            drained: false,
+            at_work: 0,
+            last_step: None,
+            steps_to_gauge: 0,
+            restoring,
+            verified: epoch == Epoch(0),
+        }
+    }
+
+    fn tell(&self, event: ShardEvent) {
+        // Nobody listens any more only when the attempt is over; the phase says so then.
+        let _ = self.events.send(event);
+    }
+
+    /// Goes round the loop once.
+    fn round(&mut self, now: Nanos) -> Result<Progress, Box<Failure>> {
+        let published = self.control.published();
+        if published > self.epoch {
+            self.switch(published)?;
+        }
+        let aborted = self.control.aborted();
+        if self.saving.as_ref().is_some_and(|saving| saving.epoch <= aborted) {
+            self.abort();
+        }
+        let mut progress = Progress::default();
+        let context = StepContext { now, epoch: self.epoch };
+        // Downstream first: room is made before it is filled.
+        for number in (0..self.segments.len()).rev() {
+            self.at_work = number;
+            progress.merge(self.segments[number].step(&context)?);
+        }
+        for segment in &mut self.segments {
+            progress.worked |= segment.tail().flush()?;
+        }
+        if let Some(epoch) = progress.switch.take().filter(|epoch| *epoch > self.epoch) {
+            self.switch(epoch)?;
+            progress.worked = true;
+        }
+        self.checkpoint(&mut progress);
+        self.commit(&mut progress)?;
+        self.restore(&mut progress)?;
+        if !self.drained && self.segments.iter().all(|segment| segment.ended()) {
+            self.drained = true;
+            self.tell(ShardEvent::Drained(self.id));
+        }
+        Ok(progress)
+    }
+
+    /// Switches all chains to an epoch at once: the shard, not the operator, is the process of the snapshot algorithm.
+    fn switch(&mut self, epoch: Epoch) -> Result<(), Box<Failure>> {
+        if self.saving.is_some() {
+            // Published only when every shard has saved or given up the epoch before.
+            self.abort();
+        }
+        let mut snapshot = ShardSnapshot::default();
+        for (number, segment) in self.segments.iter_mut().enumerate() {
+            let operators = snapshot.operators.len();
+            segment.switch(epoch, &mut snapshot)?;
+            for operator in &mut snapshot.operators[operators..] {
+                operator.arena = number as u16;
+            }
+        }
+        self.epoch = epoch;
+        let saving = Saving::begin(epoch, self.id, snapshot, &mut self.segments, self.writer.as_mut());
+        self.saving = Some(saving);
+        Ok(())
+    }
+
+    fn abort(&mut self) {
+        if let Some(mut saving) = self.saving.take() {
+            saving.abort(&mut self.segments, self.writer.as_mut());
+        }
+    }
+
+    /// Does a slice of the running checkpoint.
+    fn checkpoint(&mut self, progress: &mut Progress) {
+        while let Some(done) = self.disk.poll() {
+            progress.worked = true;
+            let unclaimed = match &mut self.writer {
+                Some(writer) => writer.on_done(done),
+                None => Some(done),
+            };
+            debug_assert!(unclaimed.is_none(), "only the delta writer uses the disk");
+        }
+        let Some(saving) = &mut self.saving else {
+            if self.positions_told < self.epoch {
+                self.look_for_positions();
+            }
+            if let Some(writer) = self.writer.as_mut().filter(|writer| writer.is_active()) {
+                // A checkpoint that was given up: the writer still has operations under way.
+                let _ = writer.poll(self.disk.as_mut());
+            }
+            return;
+        };
+        let pages = if progress.worked { PAGES_PER_BUSY_STEP } else { PAGES_PER_IDLE_STEP };
+        let answer =
+            saving.slice(&mut self.segments, self.writer.as_mut(), self.disk.as_mut(), pages);
+        let (epoch, has_positions) = (saving.epoch, saving.has_positions);
+        if has_positions && self.positions_told < epoch {
+            self.positions_told = epoch;
+            self.tell(ShardEvent::HasPositions(self.id, epoch));
+        }
+        match answer {
+            Poll::Pending => progress.worked |= self.saving.as_ref().is_some_and(|saving| saving.can_go_on),
+            Poll::Ready(Ok(saved)) => {
+                self.saving = None;
+                progress.worked = true;
+                self.tell(ShardEvent::Saved(self.id, epoch, Ok(saved)));
+            }
+            Poll::Ready(Err(error)) => {
+                self.abort();
+                progress.worked = true;
+                self.tell(ShardEvent::Saved(self.id, epoch, Err(error)));
+            }
+        }
+    }
+
+    /// After an abort: looks whether all positions of the epoch are known meanwhile.
+    fn look_for_positions(&mut self) {
+        let mut inlets = self.segments.iter_mut().flat_map(|segment| segment.inlets());
+        if inlets.all(|inlet| inlet.has_position()) {
+            self.positions_told = self.epoch;
+            self.tell(ShardEvent::HasPositions(self.id, self.epoch));
+        }
+    }
+
+    /// Passes on that a checkpoint is durable.
+    fn commit(&mut self, progress: &mut Progress) -> Result<(), Box<Failure>> {
+        let committed = self.control.committed();
+        if committed > self.committed && self.committing.is_none() {
+            for segment in &mut self.segments {
+                let tail = segment.tail();
+                let op = tail.op();
+                tail.commit(committed).map_err(|error| Box::new(Failure::of(op, error)))?;
+            }
+            self.committing = Some((committed, vec![false; self.segments.len()]));
+        }
+        if let Some((epoch, done)) = &mut self.committing {
+            for (segment, done) in self.segments.iter_mut().zip(done.iter_mut()).filter(|(_, done)| !**done) {
+                let tail = segment.tail();
+                let op = tail.op();
+                match tail.poll_committed(*epoch) {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(())) => *done = true,
+                    Poll::Ready(Err(error)) => return Err(Box::new(Failure::of(op, error))),
+                }
+            }
+            if done.iter().all(|done| *done) {
+                let epoch = *epoch;
+                self.committing = None;
+                self.committed = epoch;
+                progress.worked = true;
+                self.tell(ShardEvent::Committed(self.id, epoch));
+            }
+        }
+        let oldest = self.control.oldest();
+        if oldest > self.trimmed {
+            self.trimmed = oldest;
+            for segment in &mut self.segments {
+                segment.trim(oldest)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a restart: brings in pages that nobody has asked for yet. Otherwise: takes back what dropped tables held, and touches
+    /// pages ahead of their use.
+    fn restore(&mut self, progress: &mut Progress) -> Result<(), Box<Failure>> {
+        let mut missing = false;
+        for (segment, next) in self.segments.iter_mut().zip(&mut self.restoring) {
+            let op = segment.head();
+            let Some(arena) = segment.arena() else { continue };
+            if let Some(from) = *next {
+                *next = arena
+                    .load_some(from, PAGES_RESTORED_PER_STEP)
+                    .map_err(|error| Box::new(Failure::of(op, Cause::state(error))))?;
+                missing |= next.is_some();
+            }
+            progress.worked |= missing || !arena.reclaim(PAGES_RESTORED_PER_STEP);
+            if !progress.worked {
+                arena.prefault(PAGES_PREFAULTED_PER_STEP);
+            }
+        }
+        if !missing && !self.verified {
+            self.verified = true;
+            self.tell(ShardEvent::Verified(self.id));
+        }
+        Ok(())
+    }
+
+    fn gauge(&mut self) {
+        let mut gauges = Gauges::new();
+        for segment in &mut self.segments {
+            segment.gauge(&mut gauges);
+        }
+        self.control.counters[self.id.index()].store(&gauges);
+    }
+
+    fn close(&mut self) -> Result<(), Box<Failure>> {
+        for segment in &mut self.segments {
+            let tail = segment.tail();
+            let op = tail.op();
+            tail.close().map_err(|error| Box::new(Failure::of(op, error)))?;
+        }
+        Ok(())
+    }
+
+    /// Tells of a failure, with the place of the record where one is to blame.
+    fn failed(&mut self, mut failure: Box<Failure>, record: Option<usize>) {
+        if let (Some(index), Some(segment)) = (record, self.segments.get_mut(self.at_work)) {
+            // The chain has unwound; its source is asked no more than where the record came from.
+            failure.place = catch(|| Ok(segment.blame_record(index))).unwrap_or_default();
+            failure.op.get_or_insert(segment.head());
+        }
+        self.tell(ShardEvent::Failed(self.id, failure));
+        // Sinks and readers may own threads: they end when they are dropped.
+        self.segments.clear();
+    }
+}
+
+impl Drive for Shard {
+    fn step(&mut self, now: Nanos) -> Step {
+        if let Some((since, kind)) = self.last_step {
+            self.control.counters[self.id.index()].step(kind, now.0.saturating_sub(since.0));
+        }
+        match self.control.phase() {
+            _ if self.segments.is_empty() => return Step::Done,
+            Phase::Run => {}
+            Phase::Stop => return Step::Done,
+            Phase::Finish => {
+                self.gauge();
+                match self.close() {
+                    Ok(()) => self.tell(ShardEvent::Closed(self.id)),
+                    Err(failure) => self.tell(ShardEvent::Failed(self.id, failure)),
+                }
+                return Step::Done;
+            }
+        }
+        let progress = match catch(|| self.round(now)) {
+            Ok(progress) => progress,
+            Err((failure, record)) => {
+                self.failed(failure, record);
+                return Step::Done;
+            }
+        };
+        let kind = match (progress.worked, progress.blocked) {
+            (true, _) => StepKind::Busy,
+            (false, true) => StepKind::Blocked,
+            (false, false) => StepKind::Idle,
+        };
+        self.last_step = Some((now, kind));
+        if self.steps_to_gauge == 0 || kind == StepKind::Idle {
+            self.steps_to_gauge = STEPS_PER_GAUGE;
+            self.gauge();
+        }
+        self.steps_to_gauge -= 1;
+        match kind {
+            StepKind::Busy => Step::Worked,
+            StepKind::Blocked => Step::Idle { until: Some(now.after(BLOCKED_WAIT)) },
+            StepKind::Idle => Step::Idle { until: progress.until },
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.control.published() > self.epoch
+            || (self.committing.is_none() && self.control.committed() > self.committed)
+            || self.control.phase() != Phase::Run
+            || self.segments.iter().any(|segment| segment.has_input())
+    }
+}

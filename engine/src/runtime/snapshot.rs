@@ -1,0 +1,199 @@
+//! What a shard notes at the moment it switches epoch: everything that does not lie in pages. It is written behind the pages of
+//! the shard's delta file; `docs/formats/delta.md` draws it.
+
+use crate::checkpoint::codec::{CodecError, Reader, Writer};
+use crate::element::{Epoch, ShardId, Timestamp};
+use crate::record::Layout;
+use crate::sink::Committable;
+use crate::time::{MergeTime, PartitionTime};
+
+/// One partition of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PartitionSnapshot {
+    /// The source operator.
+    pub(crate) operator: String,
+    /// The partition.
+    pub(crate) partition: String,
+    /// Where its reader goes on.
+    pub(crate) offset: Vec<u8>,
+    /// Its event time.
+    pub(crate) time: PartitionTime,
+}
+
+/// Records that one shard has sent to another (or to itself) and that had not been handled.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ChannelSnapshot {
+    /// The operator that they are for.
+    pub(crate) operator: String,
+    /// The shard that sent them.
+    pub(crate) from: ShardId,
+    /// The shard that they were for.
+    pub(crate) to: ShardId,
+    /// The frames, in order.
+    pub(crate) frames: Vec<u8>,
+}
+
+/// What an operator knew of its inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct InputsSnapshot {
+    /// The operator.
+    pub(crate) operator: String,
+    /// Watermarks and idle marks per input.
+    pub(crate) merge: MergeTime,
+    /// The watermark whose firing was not done.
+    pub(crate) firing: Option<Timestamp>,
+}
+
+/// The state of an operator that keeps some.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct OperatorSnapshot {
+    /// The operator.
+    pub(crate) operator: String,
+    /// The name of the state within it.
+    pub(crate) state: String,
+    /// What its keys look like.
+    pub(crate) key: Layout,
+    /// What its values look like.
+    pub(crate) value: Layout,
+    /// The operator's own words.
+    pub(crate) data: Vec<u8>,
+    /// Which of the shard's arenas holds its pages: the number of its chain. Filled in by the shard.
+    pub(crate) arena: u16,
+}
+
+/// The cuts of a sink.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SinkSnapshot {
+    /// The sink.
+    pub(crate) operator: String,
+    /// What it takes to commit them.
+    pub(crate) committables: Vec<Committable>,
+}
+
+/// Everything a shard notes at a switch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ShardSnapshot {
+    pub(crate) partitions: Vec<PartitionSnapshot>,
+    pub(crate) inputs: Vec<InputsSnapshot>,
+    pub(crate) operators: Vec<OperatorSnapshot>,
+    /// What lay unread on rings (and in the shard's own lanes), by consumer.
+    pub(crate) in_rings: Vec<ChannelSnapshot>,
+    /// What producers had gathered but not sent before their switch position; comes after what lay on the rings.
+    pub(crate) unsent: Vec<ChannelSnapshot>,
+    pub(crate) sinks: Vec<SinkSnapshot>,
+}
+
+fn put_layout(out: &mut Writer, layout: &Layout) {
+    out.put_str(&layout.text).put_u64(layout.fingerprint);
+}
+
+fn layout(input: &mut Reader<'_>) -> Result<Layout, CodecError> {
+    Ok(Layout {
+        text: input.str("layout text")?.to_owned(),
+        fingerprint: input.u64("layout fingerprint")?,
+    })
+}
+
+fn put_channel(out: &mut Writer, channel: &ChannelSnapshot) {
+    out.put_str(&channel.operator).put_u16(channel.from.0).put_u16(channel.to.0).put_bytes(&channel.frames);
+}
+
+fn channel(input: &mut Reader<'_>) -> Result<ChannelSnapshot, CodecError> {
+    Ok(ChannelSnapshot {
+        operator: input.str("channel operator")?.to_owned(),
+        from: ShardId(input.u16("channel producer")?),
+        to: ShardId(input.u16("channel consumer")?),
+        frames: input.bytes("channel frames")?.to_vec(),
+    })
+}
+
+fn put_committable(out: &mut Writer, cut: &Committable) {
+    out.put_u64(cut.epoch.0).put_u16(cut.shard.0).put_bytes(&cut.bytes);
+}
+
+fn committable(input: &mut Reader<'_>) -> Result<Committable, CodecError> {
+    Ok(Committable {
+        epoch: Epoch(input.u64("cut epoch")?),
+        shard: ShardId(input.u16("cut shard")?),
+        bytes: input.bytes("cut")?.to_vec(),
+    })
+}
+
+impl ShardSnapshot {
+    /// Its bytes.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.put_list(&self.partitions, |out, partition| {
+            out.put_str(&partition.operator)
+                .put_str(&partition.partition)
+                .put_bytes(&partition.offset)
+                .put_bytes(&partition.time.to_bytes());
+        });
+        out.put_list(&self.inputs, |out, inputs| {
+            let mut merge = Vec::new();
+            inputs.merge.encode(&mut merge);
+            out.put_str(&inputs.operator).put_bytes(&merge);
+            out.put_option(inputs.firing, |out, at| {
+                out.put_i64(at.0);
+            });
+        });
+        out.put_list(&self.operators, |out, operator| {
+            out.put_str(&operator.operator).put_str(&operator.state);
+            put_layout(out, &operator.key);
+            put_layout(out, &operator.value);
+            out.put_bytes(&operator.data).put_u16(operator.arena);
+        });
+        out.put_list(&self.in_rings, put_channel);
+        out.put_list(&self.unsent, put_channel);
+        out.put_list(&self.sinks, |out, sink| {
+            out.put_str(&sink.operator).put_list(&sink.committables, put_committable);
+        });
+        out.into_bytes()
+    }
+
+    /// The snapshot that these bytes stand for.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<ShardSnapshot, CodecError> {
+        let mut input = Reader::new(bytes);
+        let partitions = input.list("partitions", 8, |input| {
+            Ok(PartitionSnapshot {
+                operator: input.str("source operator")?.to_owned(),
+                partition: input.str("partition")?.to_owned(),
+                offset: input.bytes("offset")?.to_vec(),
+                time: {
+                    let bytes = input.bytes("partition time")?;
+                    PartitionTime::from_bytes(bytes).map_err(|error| input.error("partition time", error))?
+                },
+            })
+        })?;
+        let inputs = input.list("inputs", 8, |input| {
+            Ok(InputsSnapshot {
+                operator: input.str("operator of inputs")?.to_owned(),
+                merge: {
+                    let bytes = input.bytes("input times")?;
+                    MergeTime::decode(bytes).map_err(|error| input.error("input times", error))?
+                },
+                firing: input.option("firing", |input| Ok(Timestamp(input.i64("firing")?)))?,
+            })
+        })?;
+        let operators = input.list("operators", 8, |input| {
+            Ok(OperatorSnapshot {
+                operator: input.str("operator")?.to_owned(),
+                state: input.str("state")?.to_owned(),
+                key: layout(input)?,
+                value: layout(input)?,
+                data: input.bytes("operator data")?.to_vec(),
+                arena: input.u16("arena")?,
+            })
+        })?;
+        let in_rings = input.list("channels", 8, channel)?;
+        let unsent = input.list("unsent channels", 8, channel)?;
+        let sinks = input.list("sinks", 8, |input| {
+            Ok(SinkSnapshot {
+                operator: input.str("sink")?.to_owned(),
+                committables: input.list("cuts", 8, committable)?,
+            })
+        })?;
+        input.finish()?;
+        Ok(ShardSnapshot { partitions, inputs, operators, in_rings, unsent, sinks })
+    }
+}

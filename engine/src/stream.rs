@@ -1,0 +1,99 @@
+//! What a program says: streams, and what is done with their records. Small files by theme.
+//!
+//! A [`Stream<T, C>`] carries records that are, or stand for, values of type `T`. Its second parameter describes the chain built so
+//! far and is always inferred. Closures need no annotations:
+//!
+//! ```
+//! # use millstream_engine::prelude::*;
+//! # fn program(flow: &Flow, lines: impl Source<Item = String>) {
+//! flow.source("lines", lines)
+//!     .flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+//!     .key_by_ref(|word| word.as_str())
+//!     .count()
+//!     .filter(|(_, count)| *count > 1)
+//!     .discard();
+//! # }
+//! ```
+
+mod ends;
+mod exchanges;
+mod folds;
+mod sources;
+mod stateless;
+mod values;
+mod windows;
+
+pub use exchanges::Keyed;
+pub use folds::Sum;
+pub use sources::{Assigned, SourceStream, Untimed};
+pub use windows::Windowed;
+
+use std::marker::PhantomData;
+use std::panic::Location;
+
+use crate::graph::{ChainNode, ExchangeId, Flow};
+use crate::operator::segment::Segment;
+use crate::operator::{Chain, OpId, Push};
+
+/// A stream of records of type `T`. `C` is the chain that gives them, always inferred.
+#[must_use = "a stream that leads nowhere does nothing: end it with .sink(..), .print() or .discard()"]
+pub struct Stream<T, C> {
+    pub(crate) chain: C,
+    pub(crate) path: Path,
+    pub(crate) record: PhantomData<fn() -> T>,
+}
+
+/// Where a stream is in the graph.
+pub(crate) struct Path {
+    pub(crate) flow: Flow,
+    /// The operators of the chain so far.
+    pub(crate) ops: Vec<OpId>,
+    /// What the chain reads, where it does not begin with a source.
+    pub(crate) input: Option<ExchangeId>,
+    /// Whether records have event time.
+    pub(crate) timed: bool,
+}
+
+impl Path {
+    /// The last operator.
+    pub(crate) fn last(&self) -> OpId {
+        *self.ops.last().expect("a chain begins with an operator")
+    }
+
+    /// Adds an operator at the end of the chain.
+    pub(crate) fn add(
+        &mut self,
+        kind: &'static str,
+        stateful: bool,
+        built_at: &'static Location<'static>,
+    ) -> OpId {
+        let op = self.flow.graph.borrow_mut().add(kind, stateful, built_at);
+        self.ops.push(op);
+        op
+    }
+
+    /// Ends the chain. `push` makes its last part when the shard's resources are there.
+    pub(crate) fn end<C: Chain, P: Push<C>>(
+        self,
+        chain: C,
+        output: Option<ExchangeId>,
+        push: impl FnOnce(&mut dyn crate::graph::Lanes) -> P + 'static,
+    ) where
+        C: Chain,
+    {
+        let Path { flow, ops, input, .. } = self;
+        let make = Box::new(move |lanes: &mut dyn crate::graph::Lanes| -> Box<dyn Segment> {
+            let push = push(lanes);
+            chain.drive(lanes, push)
+        });
+        flow.graph.borrow_mut().chain(ChainNode { ops, input, output }, make);
+    }
+}
+
+impl<T, C> Stream<T, C> {
+    /// Names the operator before: the name shows in errors, metrics and plans, and is the identity of its state in checkpoints.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        self.path.flow.graph.borrow_mut().rename(self.path.last(), name.into());
+        self
+    }
+}
