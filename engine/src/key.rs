@@ -1,8 +1,65 @@
 //! Keys and their stable hash. The hash decides the shard, the page and the place in the page; it is computed once, upstream,
 //! and travels with the record.
+//!
+//! A key is an integer, `bool`, `char`, `str`, `String`, `[u8]`, `Vec<u8>`, `[u8; N]`, `()`, an `Option` or a tuple of keys, or a
+//! type that derives [`Key`]: a struct of keys, or an enum without data.
+//!
+//! ```
+//! use millstream_engine::key::{HashSeed, Key, KeyShape};
+//!
+//! #[derive(Key, Clone, Debug, PartialEq)]
+//! struct Account {
+//!     bank: u32,
+//!     number: u32,
+//! }
+//!
+//! assert_eq!(Account::SHAPE, KeyShape::InHash); // eight bytes: the hash is all there is to store
+//! let account = Account { bank: 7, number: 1234 };
+//! let hash = account.hash(HashSeed(42));
+//! assert_eq!(Account::decode(hash, &[], HashSeed(42)), account);
+//!
+//! assert_eq!("ada".hash(HashSeed(42)), "ada".to_owned().hash(HashSeed(42)));
+//! ```
+//!
+//! Floats are not keys (`0.0 == -0.0` and `NaN != NaN` leave no sound answer to which records belong together); round them to an
+//! integer, or take `to_bits()`:
+//!
+//! ```compile_fail
+//! # use millstream_engine::Key;
+//! #[derive(Key, Clone)]
+//! struct Level {
+//!     price: f64,
+//! }
+//! ```
+//!
+//! # Encoding and hash
+//!
+//! | key | canonical encoding |
+//! | --- | --- |
+//! | integers | little endian, in their own width |
+//! | `bool`, `char` | one byte 0 or 1, the code point as `u32` |
+//! | `str`, `String`, `[u8]`, `Vec<u8>` | the bytes; inside another key after their length as `u32` |
+//! | `[u8; N]` | the bytes |
+//! | `Option<K>` | one byte 0 or 1, then the key; zeros in place of a key of fixed width |
+//! | tuples and structs | their members in order |
+//! | enums without data | the discriminant as `i32` |
+//!
+//! A key whose encoding always has the same length of at most eight bytes is [`KeyShape::InHash`]: its hash is a seeded bijection of
+//! these bytes as a little-endian integer (module `hash`). Any other key's hash is XXH3 (64 bit, seeded) of the encoding.
+
+mod bytes;
+mod composite;
+mod hash;
+mod integer;
+mod part;
+
+pub use millstream_derive::Key;
+#[doc(hidden)]
+pub use part::total_width;
+pub use part::{KeyPart, KeySink};
 
 use crate::element::KeyHash;
-use crate::record::Layout;
+use crate::record::{Layout, key_layout};
 
 /// The seed of a job's key hash: drawn once, kept in the manifest, so that nobody outside can choose keys that collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +68,7 @@ pub struct HashSeed(pub u64);
 /// How a key travels beside its hash, and how it lies in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyShape {
-    /// The hash is a bijection of the key (integers of at most 64 bits): nothing else travels or is stored.
+    /// The hash is a bijection of the key (encodings of at most 64 bits): nothing else travels or is stored.
     InHash,
     /// This many bytes.
     Fixed(usize),
@@ -29,6 +86,11 @@ pub enum KeyShape {
 /// - With [`KeyShape::InHash`], `hash` is injective for a given seed and `decode` inverts it; `encode` appends nothing.
 /// - With [`KeyShape::Fixed`]`(n)`, `encode` appends exactly `n` bytes.
 #[allow(unsafe_code)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a key",
+    label = "not a key",
+    note = "add `#[derive(Key)]` to `{Self}` if it is yours"
+)]
 pub unsafe trait Key: 'static {
     /// The key as a value of its own.
     type Owned: Clone + 'static;
@@ -48,3 +110,51 @@ pub unsafe trait Key: 'static {
     /// What the key looks like, for comparison with what a checkpoint was written with.
     fn layout() -> Layout;
 }
+
+// Every type that knows its canonical encoding is a key.
+// SAFETY: `KeyPart` promises that encodings of the same width are injective, and stable; the mixer is a bijection of the (at most
+// eight) bytes, and `WIDTH` is what `put` writes.
+#[allow(unsafe_code)]
+unsafe impl<K: KeyPart + ?Sized> Key for K {
+    type Owned = K::Owned;
+
+    const SHAPE: KeyShape = match K::WIDTH {
+        Some(width) if width <= hash::WORD_BYTES => KeyShape::InHash,
+        Some(width) => KeyShape::Fixed(width),
+        None => KeyShape::Var,
+    };
+
+    #[inline]
+    fn hash(&self, seed: HashSeed) -> KeyHash {
+        if matches!(Self::SHAPE, KeyShape::InHash) {
+            let mut word = part::Word::default();
+            self.put(&mut word);
+            KeyHash(hash::mix(word.value(), seed.0))
+        } else {
+            self.with_encoding(|bytes| KeyHash(hash::of_bytes(bytes, seed.0)))
+        }
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        if !matches!(Self::SHAPE, KeyShape::InHash) {
+            self.with_encoding(|bytes| out.extend_from_slice(bytes));
+        }
+    }
+
+    #[inline]
+    fn decode(hash: KeyHash, bytes: &[u8], seed: HashSeed) -> K::Owned {
+        if matches!(Self::SHAPE, KeyShape::InHash) {
+            K::from_encoding(&hash::unmix(hash.0, seed.0).to_le_bytes())
+        } else {
+            K::from_encoding(bytes)
+        }
+    }
+
+    fn layout() -> Layout {
+        key_layout(K::describe)
+    }
+}
+
+#[cfg(test)]
+mod tests;

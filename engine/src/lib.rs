@@ -11,6 +11,9 @@
 //! ```
 #![warn(clippy::unwrap_used)]
 
+// The derives name the engine by its crate name, here too.
+extern crate self as millstream_engine;
+
 pub mod arena;
 pub mod channel;
 pub mod checkpoint;
@@ -25,3 +28,14 @@ pub mod source;
 pub mod state;
 pub mod testing;
 pub mod time;
+
+pub use key::Key;
+pub use record::Record;
+
+/// What derived code refers to. Not part of the public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::key::{KeyPart, KeySink, total_width};
+    pub use crate::record::derived::*;
+    pub use rkyv;
+}

@@ -1,5 +1,76 @@
 //! Records: one representation everywhere. A record that leaves its chain is archived once with rkyv; the same bytes lie
 //! on the ring, in the state page and in the checkpoint file.
+//!
+//! A record is a type that derives [`Record`], a number, `bool`, `char`, `()`, `String`, or an array, tuple, `Option`, `Vec`, map
+//! or set of these. What operators see of it after an exchange is its [`View`]: the archived bytes, in place, with native
+//! members.
+//!
+//! ```
+//! use millstream_engine::record::{Record, RecordBuf};
+//!
+//! #[derive(Record, Debug, PartialEq)]
+//! struct Order {
+//!     id: u64,
+//!     who: String,
+//!     price: i64,
+//!     tag: Option<u32>,
+//! }
+//!
+//! let order = Order { id: 7, who: "ada".into(), price: 250, tag: Some(3) };
+//! let mut bytes = RecordBuf::new();
+//! order.encode(&mut bytes);
+//!
+//! let view = Order::view(&bytes)?;
+//! assert_eq!(view.price() + 1, 251); // an `i64`, on the owner and on the view
+//! assert_eq!(view.price, order.price);
+//! assert!(view.who().starts_with('a'));
+//! assert!(matches!(view.tag(), Some(3)));
+//! assert_eq!(Order::owned(view), order);
+//! assert_eq!(Order::layout().text, "Order { id: u64, who: String, price: i64, tag: Option<u32> }");
+//! # Ok::<(), millstream_engine::record::RecordError>(())
+//! ```
+//!
+//! # Plain records
+//!
+//! A `#[repr(C)]` struct of numbers (or of other plain records) is archived as itself: its view is `&Self`, and it can be copied
+//! and changed in place. Padding would be uninitialised bytes, and is refused with a message that says where it is:
+//!
+//! ```compile_fail
+//! # use millstream_engine::Record;
+//! #[derive(Record)]
+//! #[repr(C)]
+//! struct Tick {
+//!     price: i64,
+//!     side: u8, // "`Tick` has 7 bytes of padding after field `side`"
+//! }
+//! ```
+//!
+//! Likewise an enum without data that names its width (`#[repr(u8)]`). Without `#[repr(..)]` the order of a type's fields is the
+//! compiler's affair, which no file may depend on; so it is archived field by field, and its view is a type of its own (`OrderView`).
+
+mod archive;
+mod compound;
+mod field;
+mod layout;
+mod plain;
+mod sequence;
+#[cfg(test)]
+mod tests;
+
+pub use field::{Field, Plain};
+pub use layout::Description;
+pub(crate) use layout::key_layout;
+pub use millstream_derive::Record;
+
+/// What derived code calls.
+pub(crate) mod derived {
+    pub use super::archive::{
+        Checker, Decoder, Encoder, check_field, decode_field, encode, layout, owned, resolve_field, size,
+        unknown_variant, view, view_unchecked,
+    };
+    pub use super::plain::{FieldBytes, assert_no_padding, copy_plain, encode_plain};
+    pub use super::{Description, Field, Layout, Plain, RECORD_ALIGN, Record, RecordBuf, RecordError};
+}
 
 /// A growable, 16-byte-aligned byte buffer that records are archived into.
 pub type RecordBuf = rkyv::util::AlignedVec<RECORD_ALIGN>;
@@ -12,7 +83,7 @@ pub type View<T> = <T as Record>::View;
 
 /// A type that can cross an exchange, lie in state and be saved in a checkpoint.
 ///
-/// Derive it with `#[derive(Record)]`.
+/// Derive it with `#[derive(Record)]`; see the [module](self) for what that gives.
 ///
 /// # Safety
 /// - `encode` appends bytes that `view_unchecked` and `view` accept, whatever their address, as long as it is a multiple of [`RECORD_ALIGN`],
@@ -21,6 +92,11 @@ pub type View<T> = <T as Record>::View;
 /// - Where `PLAIN` is true, `SIZE` is `Some(size_of::<Self>())`, `Self` has no padding, its alignment is at most [`RECORD_ALIGN`], `View` is
 ///   `Self`, and the encoding is the value's own bytes.
 #[allow(unsafe_code)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a record",
+    label = "cannot cross an exchange or lie in state",
+    note = "add `#[derive(Record)]` to `{Self}` if it is yours"
+)]
 pub unsafe trait Record: Sized + 'static {
     /// The archived form, as operators see it after an exchange.
     type View: ?Sized + 'static;

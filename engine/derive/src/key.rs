@@ -1,0 +1,116 @@
+//! `#[derive(Key)]`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DataEnum, DeriveInput, Error, Fields, Result};
+
+use crate::attributes::Attributes;
+use crate::fields::{self, Field, bounded, plain_name};
+use crate::paths;
+
+/// Derives.
+pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    let attributes = Attributes::read(input, "key")?;
+    let private = paths::private(attributes.krate.as_ref())?;
+    if let Some(lifetime) = input.generics.lifetimes().next() {
+        return Err(Error::new_spanned(lifetime, "a key owns its data: it cannot have lifetime parameters"));
+    }
+    let parts = match &input.data {
+        Data::Struct(data) => of_struct(&private, &data.fields),
+        Data::Enum(data) => of_enum(&private, input, data)?,
+        Data::Union(_) => return Err(Error::new_spanned(&input.ident, "a union cannot be a key")),
+    };
+    let Parts { width, put, take, describe } = parts;
+    let generics = bounded(&input.generics, &quote!(#private::KeyPart + ::core::clone::Clone));
+    let mut generics = generics;
+    // A parameter stands for a type that is its own `Owned`, as the fields of `Self` are.
+    for parameter in input.generics.type_params() {
+        let name = &parameter.ident;
+        generics.make_where_clause().predicates.push(syn::parse_quote!(#name: #private::KeyPart<Owned = #name>));
+    }
+    let (impl_generics, type_generics, bounds) = generics.split_for_impl();
+    let (name, text) = (&input.ident, plain_name(&input.ident));
+    // SAFETY: the encodings of keys, each of which can be followed by others, one after the other; or an integer of fixed width
+    // that differs from variant to variant.
+    Ok(quote! {
+        #[automatically_derived]
+        unsafe impl #impl_generics #private::KeyPart for #name #type_generics #bounds {
+            type Owned = Self;
+            const WIDTH: ::core::option::Option<usize> = #width;
+            #[inline]
+            #[allow(unused_variables)]
+            fn put<KeySinkOfPut: #private::KeySink>(&self, out: &mut KeySinkOfPut) {
+                #put
+            }
+            #[inline]
+            #[allow(unused_variables)]
+            fn take(bytes: &mut &[u8]) -> Self {
+                #take
+            }
+            fn describe(out: &mut #private::Description) {
+                out.named::<Self>(#text, "", |out| { #describe });
+            }
+        }
+    })
+}
+
+struct Parts {
+    width: TokenStream,
+    put: TokenStream,
+    take: TokenStream,
+    describe: TokenStream,
+}
+
+fn of_struct(private: &TokenStream, shape: &Fields) -> Parts {
+    let list = fields::list(shape);
+    let types: Vec<_> = list.iter().map(|field| field.ty).collect();
+    let members = list.iter().map(|field| &field.member);
+    let body = fields::body(shape, &list, |Field { ty, .. }| {
+        quote!(<#ty as #private::KeyPart>::take(bytes))
+    });
+    Parts {
+        width: quote!(#private::total_width(&[#(<#types as #private::KeyPart>::WIDTH),*])),
+        put: quote!(#(<#types as #private::KeyPart>::put(&self.#members, out);)*),
+        take: quote!(Self #body),
+        describe: fields::describe(shape, &list, |ty| quote!(<#ty as #private::KeyPart>::describe(out);)),
+    }
+}
+
+fn of_enum(private: &TokenStream, input: &DeriveInput, data: &DataEnum) -> Result<Parts> {
+    if let Some(variant) = data.variants.iter().find(|variant| !matches!(variant.fields, Fields::Unit)) {
+        return Err(Error::new_spanned(
+            variant,
+            "an enum with data is not a key: use a struct of its kind and its data",
+        ));
+    }
+    if data.variants.is_empty() {
+        return Err(Error::new_spanned(&input.ident, "an enum without variants has no keys"));
+    }
+    let (enum_name, text) = (&input.ident, plain_name(&input.ident));
+    let names: Vec<_> = data.variants.iter().map(|variant| &variant.ident).collect();
+    let too_wide = format!("a discriminant of `{text}` does not fit into an i32, its encoding as a key");
+    let unknown = format!("a `{text}` key's encoding is one of its variants");
+    let describe = names.iter().enumerate().map(|(number, name)| {
+        let before = format!("{}{} = ", if number > 0 { " | " } else { "" }, plain_name(name));
+        quote! {
+            out.push(#before);
+            out.push(&::std::string::ToString::to_string(&(#enum_name::#name as i32)));
+        }
+    });
+    Ok(Parts {
+        width: quote!(<i32 as #private::KeyPart>::WIDTH),
+        put: quote! {
+            const {
+                #(assert!(#enum_name::#names as i32 as i128 == #enum_name::#names as i128, #too_wide);)*
+            }
+            let discriminant = match self { #(#enum_name::#names => #enum_name::#names as i32),* };
+            #private::KeyPart::put(&discriminant, out);
+        },
+        take: quote! {
+            let discriminant = <i32 as #private::KeyPart>::take(bytes);
+            #(if discriminant == #enum_name::#names as i32 { return #enum_name::#names; })*
+            ::core::unreachable!(#unknown)
+        },
+        describe: quote!(out.push(" { "); #(#describe)* out.push(" }");),
+    })
+}

@@ -1,0 +1,163 @@
+//! `String`, `Vec` and the slices that they are seen as.
+#![allow(unsafe_code)] // archived bytes are seen as slices
+
+use rkyv::api::high::HighValidator;
+use rkyv::rancor::Strategy;
+use rkyv::string::ArchivedString;
+use rkyv::validation::Validator;
+use rkyv::validation::archive::ArchiveValidator;
+use rkyv::validation::shared::SharedValidator;
+use rkyv::vec::ArchivedVec;
+
+use super::{Description, Field, Layout, Record, RecordBuf, RecordError, archive, layout};
+
+// SAFETY: `Native` is `Archived`.
+unsafe impl Field for String {
+    type Native = ArchivedString;
+    const INLINE: bool = false;
+    type Get<'a> = &'a str;
+    type GetView<'a> = &'a str;
+
+    #[inline]
+    fn get(&self) -> &str {
+        self
+    }
+
+    #[inline]
+    fn get_view(native: &ArchivedString) -> &str {
+        native
+    }
+
+    fn describe(out: &mut Description) {
+        out.push("String");
+    }
+}
+
+// SAFETY: the encoding is the text itself, which has no alignment; its length travels with the record.
+unsafe impl Record for String {
+    type View = str;
+    const SIZE: Option<usize> = None;
+    const PLAIN: bool = false;
+
+    #[inline]
+    fn encode(&self, out: &mut RecordBuf) {
+        out.extend_from_slice(self.as_bytes());
+    }
+
+    #[inline]
+    unsafe fn view_unchecked(bytes: &[u8]) -> &str {
+        // SAFETY: the caller promises that `encode` wrote these bytes: those of a `String`.
+        unsafe { std::str::from_utf8_unchecked(bytes) }
+    }
+
+    fn view(bytes: &[u8]) -> Result<&str, RecordError> {
+        std::str::from_utf8(bytes).map_err(|reason| archive::refuse(Self::describe, reason.to_string()))
+    }
+
+    #[inline]
+    fn owned(view: &str) -> String {
+        view.to_owned()
+    }
+
+    fn layout() -> Layout {
+        layout::record_layout(|out| {
+            out.push("String");
+        })
+    }
+}
+
+// SAFETY: an `ArchivedVec` is a relative pointer and a length whatever it holds; its items are `Native` where they were
+// `Archived`, which is the same by induction.
+unsafe impl<T: Field> Field for Vec<T> {
+    type Native = ArchivedVec<T::Native>;
+    const INLINE: bool = false;
+    type Get<'a> = &'a [T];
+    type GetView<'a> = &'a [T::Native];
+
+    #[inline]
+    fn get(&self) -> &[T] {
+        self
+    }
+
+    #[inline]
+    fn get_view(native: &Self::Native) -> &[T::Native] {
+        native
+    }
+
+    fn describe(out: &mut Description) {
+        out.push("Vec<");
+        T::describe(out);
+        out.push(">");
+    }
+}
+
+/// Whether a `Vec<T>` is archived as its items alone, so that the number of bytes tells how many there are.
+const fn items_alone<T: Field>() -> bool {
+    T::INLINE && size_of::<T::Native>() != 0
+}
+
+// SAFETY: items without out-of-line parts are archived one after the other; any others as rkyv archives a `Vec`, whose root says
+// where they lie.
+unsafe impl<T: Field> Record for Vec<T> {
+    type View = [T::Native];
+    const SIZE: Option<usize> = None;
+    const PLAIN: bool = false;
+
+    #[inline]
+    fn encode(&self, out: &mut RecordBuf) {
+        if items_alone::<T>() {
+            archive::encode_unsized(self.as_slice(), out);
+        } else {
+            archive::encode(self, out);
+        }
+    }
+
+    #[inline]
+    unsafe fn view_unchecked(bytes: &[u8]) -> &[T::Native] {
+        if items_alone::<T>() {
+            let len = bytes.len() / size_of::<T::Native>();
+            // SAFETY: the caller promises that `encode` wrote these bytes, at an aligned address: `len` items in a row.
+            unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), len) }
+        } else {
+            // SAFETY: the caller promises what `view_unchecked` asks for.
+            unsafe { archive::view_unchecked::<Self>(bytes) }
+        }
+    }
+
+    fn view(bytes: &[u8]) -> Result<&[T::Native], RecordError> {
+        if !items_alone::<T>() {
+            return archive::view::<Self>(bytes).map(ArchivedVec::as_slice);
+        }
+        check_items::<T>(bytes).map_err(|reason| archive::refuse(Self::describe, reason))?;
+        // SAFETY: the bytes were checked: aligned, whole items, each of them valid.
+        Ok(unsafe { Self::view_unchecked(bytes) })
+    }
+
+    #[inline]
+    fn owned(view: &[T::Native]) -> Vec<T> {
+        view.iter().map(archive::owned::<T>).collect()
+    }
+
+    fn layout() -> Layout {
+        archive::layout::<Self>()
+    }
+}
+
+/// Checks items that lie one after the other.
+fn check_items<T: Field>(bytes: &[u8]) -> Result<(), String> {
+    let size = size_of::<T::Native>();
+    if !bytes.len().is_multiple_of(size) {
+        return Err(format!("{} bytes, which is not a multiple of an item's {size}", bytes.len()));
+    }
+    if !bytes.as_ptr().cast::<T::Native>().is_aligned() {
+        return Err(format!("the bytes do not lie at a multiple of {}", align_of::<T::Native>()));
+    }
+    let mut validator = Validator::new(ArchiveValidator::new(bytes), SharedValidator::new());
+    let checker: &mut HighValidator<'_, rkyv::rancor::Error> = Strategy::wrap(&mut validator);
+    for item in bytes.chunks_exact(size) {
+        // SAFETY: the first item is aligned and an item's size is a multiple of its alignment; a chunk has an item's size.
+        unsafe { archive::check_field::<T>(item.as_ptr().cast(), checker) }
+            .map_err(|reason| reason.to_string())?;
+    }
+    Ok(())
+}
