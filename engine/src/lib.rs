@@ -25,3 +25,4 @@ pub mod source;
 pub mod state;
 pub mod testing;
 pub mod time;
+pub mod window;
