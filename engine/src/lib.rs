@@ -28,6 +28,7 @@ pub mod source;
 pub mod state;
 pub mod testing;
 pub mod time;
+pub mod window;
 
 pub use key::Key;
 pub use record::Record;

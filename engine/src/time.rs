@@ -1,1 +1,45 @@
 //! Event time: watermarks, idleness, and how inputs are merged.
+//!
+//! A watermark `t` says: no more records with a timestamp of `t` or less are expected. It starts at [`Timestamp::MIN`], never goes
+//! back, and ends at [`Timestamp::MAX`]. Three steps make an operator's watermark:
+//!
+//! ```text
+//! records of a partition --PartitionClock--> watermark of the partition, idle after a while without records
+//! partitions of a source on a shard --SourceClock--> watermark of that source instance (minimum)
+//! producer shards of an operator --InputMerge--> watermark of the operator (minimum)
+//! ```
+//!
+//! The rules are Flink's (generators, `StatusWatermarkValve`, `WatermarkOutputMultiplexer`), with these made exact:
+//!
+//! - an input is idle at exactly its idleness after its last record, and the time in which the shard could not take records
+//!   because downstream was full does not count;
+//! - when all inputs are idle, the watermark always concludes on the largest of theirs, once, whichever went idle last;
+//! - an input that has ended neither holds the watermark nor drives it: [`Timestamp::MAX`] comes when all have ended. (In Flink
+//!   one ended input and one idle input make `MAX` together, and every record of the idle one is late from then on.)
+//!
+//! No clock is read here: processing time comes from outside, as [`Nanos`].
+
+mod floors;
+mod input_merge;
+mod partition_clock;
+mod saved;
+mod signal;
+mod source_clock;
+mod span;
+mod standstill;
+mod watermarks;
+
+#[cfg(test)]
+mod valve_model;
+
+pub use floors::KeyGroupFloors;
+pub use input_merge::InputMerge;
+pub use partition_clock::PartitionClock;
+pub use saved::{InputTime, MergeTime, PartitionTime, TimeStateError};
+pub use signal::{Signal, Signals};
+pub use source_clock::SourceClock;
+pub use span::{Span, SpanError, Tick, Ticks};
+pub use standstill::{HeldBack, Standstill};
+pub use watermarks::{BoundedOutOfOrderness, WatermarkGenerator, WatermarkPlan, Watermarks, WatermarksError};
+
+pub use crate::element::{Nanos, Timestamp};

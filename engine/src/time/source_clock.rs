@@ -1,0 +1,203 @@
+//! The event time of a source on one shard: the minimum over its partitions.
+
+use super::partition_clock::PartitionClock;
+use super::saved::PartitionTime;
+use super::signal::{Combined, Output, Signals};
+use super::standstill::{InputView, Standstill, explain};
+use super::watermarks::WatermarkPlan;
+use crate::element::{Nanos, Timestamp};
+use crate::source::PartitionId;
+
+/// Merges the partitions that one shard reads of a source.
+///
+/// The watermark is the minimum over the partitions that are neither idle nor ended. When all are idle it concludes on the largest
+/// watermark among them, once. A partition that comes back from idleness counts at once, as in Flink's `WatermarkOutputMultiplexer`: the
+/// watermark waits until it has caught up, so that only those of its records are late that already were.
+///
+/// A shard that reads no partition of the source is idle from the start, or has ended if the source is bounded.
+///
+/// Use per batch of a partition: `on_record` for each record, `on_batch` once; then, once per step, `advance`.
+pub struct SourceClock {
+    partitions: Vec<Partition>,
+    output: Output,
+    bounded: bool,
+    unblocked: UnblockedTime,
+}
+
+struct Partition {
+    name: PartitionId,
+    clock: PartitionClock,
+    /// The watermark as last looked at, and since when it has been that.
+    seen: Timestamp,
+    since: Nanos,
+}
+
+impl SourceClock {
+    /// The clock of a source with no partitions yet; they follow by [`SourceClock::add`] and [`SourceClock::restore`], before the
+    /// first [`SourceClock::advance`]. `bounded`: the source ends by itself.
+    pub fn new(bounded: bool) -> Self {
+        SourceClock {
+            partitions: Vec::new(),
+            output: Output::starting_at(Timestamp::MIN),
+            bounded,
+            unblocked: UnblockedTime::default(),
+        }
+    }
+
+    /// Adds a partition that is read from its beginning, and gives its number.
+    pub fn add(&mut self, name: PartitionId, plan: &WatermarkPlan, now: Nanos) -> usize {
+        let clock = PartitionClock::new(plan, self.unblocked.at(now));
+        self.push(name, clock, now)
+    }
+
+    /// Adds a partition that goes on from a checkpoint, and gives its number.
+    pub fn restore(
+        &mut self,
+        name: PartitionId,
+        plan: &WatermarkPlan,
+        saved: &PartitionTime,
+        now: Nanos,
+    ) -> usize {
+        let clock = PartitionClock::restore(plan, saved, self.unblocked.at(now));
+        self.push(name, clock, now)
+    }
+
+    fn push(&mut self, name: PartitionId, clock: PartitionClock, now: Nanos) -> usize {
+        let seen = clock.watermark();
+        self.partitions.push(Partition { name, clock, seen, since: now });
+        self.partitions.len() - 1
+    }
+
+    /// What a checkpoint has to hold: one entry per partition, by name, because a restart may deal them to other shards.
+    pub fn save(&self) -> impl Iterator<Item = (&PartitionId, PartitionTime)> {
+        self.partitions.iter().map(|partition| (&partition.name, partition.clock.save()))
+    }
+
+    /// After a restart with the same shards: the watermark that was sent out last. Nothing below it will be.
+    pub fn restore_output(&mut self, watermark: Timestamp) {
+        self.output.watermark = self.output.watermark.max(watermark);
+    }
+
+    /// A record of a partition came.
+    #[inline]
+    pub fn on_record(&mut self, partition: usize, at: Timestamp) {
+        self.partitions[partition].clock.on_record(at);
+    }
+
+    /// Records of a partition came, at `now`. Once per batch.
+    #[inline]
+    pub fn on_batch(&mut self, partition: usize, now: Nanos) {
+        self.partitions[partition].clock.on_batch(self.unblocked.at(now));
+    }
+
+    /// A partition has no more records.
+    pub fn end(&mut self, partition: usize) {
+        self.partitions[partition].clock.end();
+    }
+
+    /// The shard cannot read because downstream is full: idleness stops counting. Repeating it changes nothing.
+    pub fn block(&mut self, now: Nanos) {
+        self.unblocked.block(now);
+    }
+
+    /// The shard can read again. Repeating it changes nothing.
+    pub fn unblock(&mut self, now: Nanos) {
+        self.unblocked.unblock(now);
+    }
+
+    /// Looks at all partitions and says what is new. Its costs are in proportion to the partitions: once per step, not per record.
+    pub fn advance(&mut self, now: Nanos) -> Signals {
+        let read_time = self.unblocked.at(now);
+        let mut active_min = None;
+        let mut max = Timestamp::MIN;
+        let mut any_open = false;
+        for partition in &mut self.partitions {
+            partition.clock.check_idle(read_time);
+            let watermark = partition.clock.watermark();
+            if watermark != partition.seen {
+                partition.seen = watermark;
+                partition.since = now;
+            }
+            max = max.max(watermark);
+            if !partition.clock.has_ended() {
+                any_open = true;
+                if !partition.clock.is_idle() {
+                    active_min = Some(active_min.map_or(watermark, |min: Timestamp| min.min(watermark)));
+                }
+            }
+        }
+        let combined = match active_min {
+            Some(min) => Combined::Active(Some(min)),
+            None if any_open => Combined::Idle(max),
+            None if self.partitions.is_empty() && !self.bounded => Combined::Idle(Timestamp::MIN),
+            None => Combined::Ended,
+        };
+        self.output.say(combined)
+    }
+
+    /// When [`SourceClock::advance`] has to be called next even if no record comes; `None` while blocked.
+    pub fn next_deadline(&self) -> Option<Nanos> {
+        let next = self.partitions.iter().filter_map(|partition| partition.clock.deadline()).min()?;
+        self.unblocked.real(next)
+    }
+
+    /// The watermark of the source on this shard.
+    #[inline]
+    pub fn watermark(&self) -> Timestamp {
+        self.output.watermark
+    }
+
+    /// All that a listener has to be told that knows nothing yet: the watermark, and whether the source is idle or has ended.
+    pub fn restate(&self) -> Signals {
+        self.output.restate()
+    }
+
+    /// The name of a partition.
+    pub fn name(&self, partition: usize) -> &PartitionId {
+        &self.partitions[partition].name
+    }
+
+    /// Why the watermark stands where it stands, as of the last [`SourceClock::advance`].
+    pub fn held_back_by(&self) -> Standstill {
+        if self.partitions.is_empty() && !self.bounded {
+            return Standstill::AllIdle;
+        }
+        explain(self.partitions.iter().map(|partition| {
+            let (idle, open) = (partition.clock.is_idle(), !partition.clock.has_ended());
+            InputView { watermark: partition.seen, since: partition.since, open, idle, counts: open && !idle }
+        }))
+    }
+}
+
+/// Processing time without the spans in which the shard was blocked.
+#[derive(Debug, Default)]
+struct UnblockedTime {
+    /// The sum of all ended spans, in nanoseconds.
+    blocked: u64,
+    since: Option<Nanos>,
+}
+
+impl UnblockedTime {
+    fn block(&mut self, now: Nanos) {
+        self.since.get_or_insert(now);
+    }
+
+    fn unblock(&mut self, now: Nanos) {
+        if let Some(since) = self.since.take() {
+            self.blocked += now.0.saturating_sub(since.0);
+        }
+    }
+
+    fn at(&self, now: Nanos) -> Nanos {
+        let now = self.since.map_or(now, |since| now.min(since));
+        Nanos(now.0.saturating_sub(self.blocked))
+    }
+
+    /// When it will be `unblocked` by this clock, unless it stands.
+    fn real(&self, unblocked: Nanos) -> Option<Nanos> {
+        self.since.is_none().then(|| Nanos(unblocked.0.saturating_add(self.blocked)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
