@@ -6,6 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod blocking;
+mod real;
+
+pub use blocking::{BlockingShardDisk, HeapBuffer};
+pub use real::RealDisk;
+
 /// A blocking disk. Paths are absolute or relative to the process.
 pub trait Disk: Send + Sync {
     /// Opens a file for reading.
@@ -20,10 +26,24 @@ pub trait Disk: Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Creates a directory and its parents.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
-    /// The names of the files in a directory, sorted.
+    /// The names of what is in a directory (files and directories), sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Makes creations, renames and removals in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Takes a lock that excludes every other process (and every other holder in this one) until it is dropped or the process dies. The
+    /// file is created where it is missing, and holds `owner` while the lock is held. The default is for a disk that nobody else can see.
+    fn lock(&self, path: &Path, owner: &str) -> io::Result<DiskLock> {
+        let _ = (path, owner);
+        Ok(DiskLock::Held(Box::new(())))
+    }
+}
+
+/// The answer to [`Disk::lock`].
+pub enum DiskLock {
+    /// The lock is ours until the guard is dropped.
+    Held(Box<dyn Send + Sync>),
+    /// Somebody else holds it: what that holder wrote as its `owner`.
+    HeldBy(String),
 }
 
 /// An open file of a [`Disk`].
@@ -131,9 +151,18 @@ pub struct DiskError {
 }
 
 impl DiskError {
-    /// Puts an I/O error in its place.
+    /// Puts an I/O error in its place. An error that a disk has already put there keeps its more exact place.
     pub fn new(attempt: &'static str, path: &Path, error: &io::Error) -> Self {
+        if let Some(placed) = error.get_ref().and_then(|inner| inner.downcast_ref::<DiskError>()) {
+            return placed.clone();
+        }
         DiskError { attempt, path: path.to_owned(), message: error.to_string(), kind: error.kind() }
+    }
+}
+
+impl From<DiskError> for io::Error {
+    fn from(error: DiskError) -> Self {
+        io::Error::new(error.kind, error)
     }
 }
 
