@@ -1,1 +1,303 @@
 //! A chain's page space: a memory-mapped reservation carved into pages, with the write barrier that makes snapshots incremental.
+//!
+//! Each stateful chain of a shard has an arena of its own; arenas share no pages. Pages belong to tables, and are addressed by
+//! number, never by pointer. Every page describes itself ([`PageInfo`]); what it says travels with it into checkpoints, so that
+//! nothing but pages has to be saved.
+//!
+//! **The write barrier.** Each page has a tag: the turn (the arena's count of checkpoints) in which it was first written, or 0
+//! where it is not in memory. Every write compares the tag with the current turn. Where they differ, the slow path brings the
+//! page in if it is missing, copies it aside if a running checkpoint has yet to save it, and enters it in the list of pages
+//! that the next checkpoint will save. A page that awaits saving is one whose tag is the turn before, so turning costs nothing
+//! per page.
+//!
+//! Modules: [`region`](self) reserves, `space` hands pages out and takes them back, `barrier` tracks writes and saves pages,
+//! `restore` brings pages in.
+#![allow(unsafe_code)] // hands out raw pages of its reservation to the tables above
+
+mod barrier;
+mod budget;
+mod error;
+mod page;
+mod region;
+mod restore;
+mod space;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+pub use barrier::SavedPage;
+pub use budget::MemoryBudget;
+pub use error::StateError;
+pub use page::{PageInfo, PageKind, PageNo, TableId};
+pub use region::ArenaBacking;
+pub use restore::PageLoader;
+pub(crate) use space::PageList;
+
+use crate::element::Epoch;
+use crate::limits::PAGE_BYTES;
+use region::{Column, Region, Zeroed};
+
+#[cfg(target_endian = "big")]
+compile_error!("pages hold little-endian words in place; big-endian machines are not supported");
+
+/// The tag of a page that is not in memory.
+const ABSENT: u32 = 0;
+/// The tag of a page that no checkpoint has to save: what it holds is on disk.
+const CLEAN: u32 = 1;
+/// The turn of a new arena; it lies above both marks.
+const FIRST_TURN: u32 = 2;
+
+/// How an arena is set up.
+#[derive(Clone, Debug)]
+pub struct ArenaConfig {
+    /// The chain's first operator, for errors.
+    pub operator: Arc<str>,
+    /// How many pages of address space to reserve. Reserved pages cost nothing until used.
+    pub pages_max: u32,
+    /// Where the memory comes from.
+    pub backing: ArenaBacking,
+    /// The job's memory budget.
+    pub budget: MemoryBudget,
+}
+
+impl ArenaConfig {
+    /// 64 GiB of address space for the chain of this operator, without a limit on memory.
+    pub fn new(operator: &str) -> Self {
+        ArenaConfig {
+            operator: operator.into(),
+            pages_max: 1 << 24,
+            backing: ArenaBacking::default(),
+            budget: MemoryBudget::unlimited(),
+        }
+    }
+}
+
+/// Whose state a table is: what errors say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateName {
+    /// The operator.
+    pub operator: Arc<str>,
+    /// The state's name within it.
+    pub state: Arc<str>,
+}
+
+impl StateName {
+    /// A name.
+    pub fn new(operator: &str, state: &str) -> Self {
+        StateName { operator: operator.into(), state: state.into() }
+    }
+}
+
+/// Says whether a page that came from a checkpoint has the structure that its table gives its pages.
+pub(crate) type PageCheck = fn(&Arena, PageNo) -> Result<(), &'static str>;
+
+struct TableOwner {
+    name: StateName,
+    check: PageCheck,
+}
+
+/// What the arena knows of a page beside its tag.
+#[derive(Clone, Copy)]
+struct PageMeta {
+    info: PageInfo,
+    /// Where the bytes lie that the running checkpoint will save for this page, if not in the page itself. May be the page itself:
+    /// then it was freed, and is not handed out again before it is saved.
+    aside: PageNo,
+    /// Whether this page holds such bytes (`info` is then the info that goes with them).
+    is_aside: bool,
+    /// Where the page stands in the list of freed pages, if it is in there.
+    freed_at: u32,
+    /// Neighbours in the list of all pages of the table.
+    links: Links,
+    /// Neighbours in the list of slab pages of a class with free slots.
+    partial: Links,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Links {
+    prev: PageNo,
+    next: PageNo,
+}
+
+// SAFETY: all-zero bytes are a free page (kind 0 is `Free`, `is_aside` is false), linked to none.
+unsafe impl Zeroed for PageMeta {}
+
+/// A table that was dropped and whose pages are taken back bit by bit.
+struct Discarded {
+    pages: PageList,
+    /// The turn in which it was dropped.
+    turn: u32,
+    table: TableId,
+}
+
+/// The pages of one chain on one shard.
+pub struct Arena {
+    pages: Region,
+    tags: Column<u32>,
+    meta: Column<PageMeta>,
+    turn: u32,
+    /// How many pages of a restored arena are not in memory yet.
+    missing: u32,
+    config: ArenaConfig,
+
+    // space
+    /// The first page never handed out.
+    next: u32,
+    /// Pages below this are charged to the budget (and were touched, so that the kernel has given memory for them).
+    charged: u32,
+    free: Vec<PageNo>,
+    free_runs: BTreeMap<u32, Vec<PageNo>>,
+    discarded: VecDeque<Discarded>,
+    in_use: u32,
+
+    // barrier
+    running: Option<Epoch>,
+    dirty: Vec<PageNo>,
+    freed: Vec<PageNo>,
+    save: Vec<PageNo>,
+    save_at: usize,
+    removed: Vec<PageNo>,
+
+    // tables
+    tables: HashMap<TableId, TableOwner>,
+    next_table: u32,
+    restored: HashMap<TableId, PageList>,
+    loader: Option<Box<dyn PageLoader>>,
+}
+
+impl Arena {
+    /// An empty arena.
+    pub fn new(config: ArenaConfig) -> Result<Self, StateError> {
+        let reserve_error = |error: std::io::Error| StateError::Reserve {
+            operator: config.operator.as_ref().into(),
+            bytes: u64::from(config.pages_max) * PAGE_BYTES as u64,
+            message: error.to_string().into(),
+        };
+        let count = config.pages_max as usize;
+        Ok(Arena {
+            pages: Region::reserve(count * PAGE_BYTES, config.backing).map_err(reserve_error)?,
+            tags: Column::reserve(count, config.backing).map_err(reserve_error)?,
+            meta: Column::reserve(count, config.backing).map_err(reserve_error)?,
+            turn: FIRST_TURN,
+            missing: 0,
+            config,
+            next: 1,
+            charged: 1,
+            free: Vec::new(),
+            free_runs: BTreeMap::new(),
+            discarded: VecDeque::new(),
+            in_use: 0,
+            running: None,
+            dirty: Vec::new(),
+            freed: Vec::new(),
+            save: Vec::new(),
+            save_at: 0,
+            removed: Vec::new(),
+            tables: HashMap::new(),
+            next_table: 1,
+            restored: HashMap::new(),
+            loader: None,
+        })
+    }
+
+    /// How many pages hold state (of tables, of dropped tables not yet taken back), and copies for a running checkpoint.
+    pub fn pages_in_use(&self) -> u32 {
+        self.in_use
+    }
+
+    /// How many bytes of memory the pages take: the most that were ever in use at a time.
+    pub fn bytes_charged(&self) -> u64 {
+        u64::from(self.charged - 1) * PAGE_BYTES as u64
+    }
+
+    /// What a page says about itself.
+    #[inline]
+    pub fn info(&self, page: PageNo) -> PageInfo {
+        self.meta[page.index()].info
+    }
+
+    /// Changes what a page says about itself. The page was touched before.
+    #[inline]
+    pub(crate) fn set_info(&mut self, page: PageNo, info: PageInfo) {
+        debug_assert!(self.is_current(page));
+        self.meta[page.index()].info = info;
+    }
+
+    /// The bytes of a page, for raw access.
+    #[inline(always)]
+    pub(crate) fn at(&self, page: PageNo) -> *mut u8 {
+        debug_assert!(page.0 < self.config.pages_max);
+        // SAFETY: page numbers come from this arena (tables hold no others; those in restored pages are checked when they
+        // come in), so they lie below the reservation's end.
+        unsafe { self.pages.base().add(page.index() * PAGE_BYTES) }
+    }
+
+    /// Whether the page is in memory and was already entered for the next checkpoint: it may be written without more ado.
+    #[inline(always)]
+    pub(crate) fn is_current(&self, page: PageNo) -> bool {
+        debug_assert!(page.0 < self.config.pages_max);
+        // SAFETY: as in `at`.
+        unsafe { self.tags.at(page.index()) == self.turn }
+    }
+
+    /// To be called before a page is written.
+    #[inline(always)]
+    pub(crate) fn touch(&mut self, page: PageNo) -> Result<(), StateError> {
+        if self.is_current(page) { Ok(()) } else { self.touch_slow(page) }
+    }
+
+    /// To be called before a page is read.
+    #[inline(always)]
+    pub(crate) fn bring_in(&mut self, page: PageNo) -> Result<(), StateError> {
+        if self.missing == 0 { Ok(()) } else { self.bring_in_slow(page) }
+    }
+
+    /// Whether a page is in memory.
+    pub(crate) fn is_resident(&self, page: PageNo) -> bool {
+        self.tags[page.index()] != ABSENT
+    }
+
+    /// Enters a new table.
+    pub(crate) fn new_table(&mut self, name: StateName, check: PageCheck) -> TableId {
+        let table = TableId(self.next_table);
+        self.next_table += 1;
+        self.tables.insert(table, TableOwner { name, check });
+        table
+    }
+
+    /// Whether a page can be part of this table: it is in use, and says that it belongs to it.
+    pub(crate) fn is_page_of(&self, page: u64, kind: PageKind, table: TableId) -> bool {
+        page != 0 && page < u64::from(self.next) && {
+            let info = self.meta[page as usize].info;
+            info.kind == kind && info.table == table
+        }
+    }
+
+    /// The name that errors about a table give.
+    pub(crate) fn name_of(&self, table: TableId) -> StateName {
+        self.tables.get(&table).map_or_else(
+            || StateName { operator: self.config.operator.clone(), state: "(unknown)".into() },
+            |owner| owner.name.clone(),
+        )
+    }
+
+    /// The error for a damaged page.
+    #[cold]
+    pub(crate) fn corrupt(&self, page: PageNo, table: TableId, what: &'static str) -> StateError {
+        let name = self.name_of(table);
+        StateError::Corrupt {
+            operator: name.operator.as_ref().into(),
+            state: name.state.as_ref().into(),
+            page,
+            what,
+        }
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        self.config.budget.give_back(self.bytes_charged());
+    }
+}

@@ -1,0 +1,72 @@
+//! What can go wrong with state.
+
+use super::page::PageNo;
+
+/// An operation on state failed. The job has to go back to its last checkpoint: the operation may have been carried out in part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// The job's memory budget is used up.
+    #[error(
+        "operator `{operator}`, state `{state}`: the job's memory budget of {limit} bytes is used up ({used} bytes in use); {remedy}"
+    )]
+    BudgetExceeded {
+        /// The operator that asked for more.
+        operator: Box<str>,
+        /// The state it asked for.
+        state: Box<str>,
+        /// The budget in bytes.
+        limit: u64,
+        /// What was in use, in bytes.
+        used: u64,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The arena's reservation of address space is used up.
+    #[error(
+        "operator `{operator}`, state `{state}`: all {pages} pages that were reserved for its chain on this shard are in use; \
+         reserve more pages or run with more shards"
+    )]
+    ReservationFull {
+        /// The operator that asked for more.
+        operator: Box<str>,
+        /// The state it asked for.
+        state: Box<str>,
+        /// How many pages were reserved.
+        pages: u32,
+    },
+    /// The operating system refused the reservation.
+    #[error(
+        "operator `{operator}`: cannot reserve {bytes} bytes of address space: {message}; lower the reservation, or lift \
+         the limit of the process (ulimit -v)"
+    )]
+    Reserve {
+        /// The chain's first operator.
+        operator: Box<str>,
+        /// How much was asked for.
+        bytes: u64,
+        /// The operating system's words.
+        message: Box<str>,
+    },
+    /// A page of a checkpoint could not be read.
+    #[error("page {page} cannot be read: {message}")]
+    Load {
+        /// Which page.
+        page: PageNo,
+        /// Where it lies and what went wrong, in the loader's words.
+        message: Box<str>,
+    },
+    /// What was restored is not what this table wrote: damage, or a checkpoint of another program.
+    #[error(
+        "operator `{operator}`, state `{state}`: page {page} is damaged: {what}; go back to an older checkpoint"
+    )]
+    Corrupt {
+        /// The operator whose page it is.
+        operator: Box<str>,
+        /// The state it belongs to.
+        state: Box<str>,
+        /// Which page.
+        page: PageNo,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}

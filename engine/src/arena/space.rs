@@ -1,0 +1,315 @@
+//! Handing pages out and taking them back.
+
+use super::region::HUGE_PAGE_BYTES;
+use super::*;
+
+/// All pages of a table: linked through the arena's page metadata.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PageList {
+    head: PageNo,
+}
+
+/// How many pages of dropped tables are taken back when a page is needed and none is free.
+const RECLAIM_AT_ONCE: usize = 8;
+
+impl Arena {
+    /// Hands out a page, entered for the next checkpoint. What it holds is left over from earlier.
+    pub(crate) fn alloc(&mut self, list: &mut PageList, info: PageInfo) -> Result<PageNo, StateError> {
+        let page = self.take_page(info.table)?;
+        self.adopt(page, list, info);
+        Ok(page)
+    }
+
+    /// Hands out `count` pages in a row, the first of kind [`PageKind::Extent`].
+    pub(crate) fn alloc_run(
+        &mut self,
+        list: &mut PageList,
+        table: TableId,
+        count: u32,
+    ) -> Result<PageNo, StateError> {
+        let first = self.take_run(table, count)?;
+        self.adopt(
+            first,
+            list,
+            PageInfo { prefix: u64::from(count), ..PageInfo::of_kind(PageKind::Extent, table) },
+        );
+        for rest in 1..count {
+            self.adopt(PageNo(first.0 + rest), list, PageInfo::of_kind(PageKind::ExtentRest, table));
+        }
+        Ok(first)
+    }
+
+    /// Takes a page back. One that a running checkpoint has yet to save is kept as it is until then.
+    pub(crate) fn free(&mut self, list: &mut PageList, page: PageNo) {
+        self.unlink(list, page);
+        if self.release(page) {
+            self.free.push(page);
+        }
+    }
+
+    /// Takes the pages of an extent back.
+    pub(crate) fn free_run(&mut self, list: &mut PageList, first: PageNo, count: u32) {
+        let mut whole = true;
+        let mut released = Vec::with_capacity(count as usize);
+        for page in (first.0..first.0 + count).map(PageNo) {
+            self.unlink(list, page);
+            if self.release(page) {
+                released.push(page);
+            } else {
+                whole = false;
+            }
+        }
+        if whole {
+            self.free_runs.entry(count).or_default().push(first);
+        } else {
+            self.free.extend(released);
+        }
+    }
+
+    /// Drops a table: its pages are taken back a few at a time, by [`Arena::reclaim`] or when pages are needed.
+    pub(crate) fn discard(&mut self, table: TableId, pages: PageList) {
+        self.tables.remove(&table);
+        if pages.head != PageNo::NONE {
+            self.discarded.push_back(Discarded { pages, turn: self.turn, table });
+        }
+    }
+
+    /// Takes back at most `pages_max` pages of dropped tables. Says whether there are more.
+    pub fn reclaim(&mut self, pages_max: usize) -> bool {
+        for _ in 0..pages_max {
+            let Some(front) = self.discarded.front_mut() else { return false };
+            let mut list = front.pages;
+            let page = list.head;
+            // A checkpoint that began after the table was dropped does not need the page.
+            let unneeded = front.turn < self.turn && self.tags[page.index()] == self.turn - 1;
+            if unneeded {
+                self.tags[page.index()] = CLEAN;
+            }
+            self.free(&mut list, page);
+            if list.head == PageNo::NONE {
+                self.discarded.pop_front();
+            } else if let Some(front) = self.discarded.front_mut() {
+                front.pages = list;
+            }
+        }
+        !self.discarded.is_empty()
+    }
+
+    /// Makes the kernel give memory for up to `pages_max` pages ahead of their use, so that no hot path waits for a page fault.
+    /// Stops quietly at the memory budget. Does nothing where that many pages are free already.
+    pub fn prefault(&mut self, pages_max: u32) {
+        let ready = self.free.len() as u32 + (self.charged - self.next);
+        let wanted = pages_max.saturating_sub(ready).min(self.config.pages_max - self.charged);
+        for _ in 0..wanted {
+            if !self.config.budget.take(PAGE_BYTES as u64) {
+                return;
+            }
+            // SAFETY: the page was never handed out, so nobody looks at it; it lies below the end of the reservation.
+            unsafe { self.at(PageNo(self.charged)).write_volatile(0) };
+            self.charged += 1;
+        }
+    }
+
+    /// How many pages the kernel gives at once where huge pages are on.
+    pub const PAGES_PER_FAULT: u32 = (HUGE_PAGE_BYTES / PAGE_BYTES) as u32;
+
+    /// A page for whatever purpose: not linked, not tagged.
+    pub(super) fn take_page(&mut self, table: TableId) -> Result<PageNo, StateError> {
+        if self.free.is_empty() && !self.discarded.is_empty() {
+            self.reclaim(RECLAIM_AT_ONCE);
+        }
+        if let Some(page) = self.free.pop() {
+            self.in_use += 1;
+            return Ok(page);
+        }
+        // Breaking up a run is better than growing only where growing is impossible or must be paid for.
+        if self.next == self.charged
+            && let Some((&count, _)) = self.free_runs.first_key_value()
+        {
+            let first = self.pop_run(count);
+            self.free.extend((first.0 + 1..first.0 + count).map(PageNo));
+            self.in_use += 1;
+            return Ok(first);
+        }
+        self.grow(table, 1)
+    }
+
+    fn take_run(&mut self, table: TableId, count: u32) -> Result<PageNo, StateError> {
+        if let Some((&found, _)) = self.free_runs.range(count..).next() {
+            let first = self.pop_run(found);
+            match found - count {
+                0 => {}
+                1 => self.free.push(PageNo(first.0 + count)),
+                rest => self.free_runs.entry(rest).or_default().push(PageNo(first.0 + count)),
+            }
+            self.in_use += count;
+            return Ok(first);
+        }
+        self.grow(table, count)
+    }
+
+    fn pop_run(&mut self, count: u32) -> PageNo {
+        let runs = self.free_runs.get_mut(&count).expect("the run was just seen");
+        let first = runs.pop().expect("no empty list of runs is kept");
+        if runs.is_empty() {
+            self.free_runs.remove(&count);
+        }
+        first
+    }
+
+    /// Takes pages that were never used.
+    fn grow(&mut self, table: TableId, count: u32) -> Result<PageNo, StateError> {
+        let end = self.next.checked_add(count).filter(|&end| end <= self.config.pages_max);
+        let Some(end) = end else {
+            let name = self.name_of(table);
+            return Err(StateError::ReservationFull {
+                operator: name.operator.as_ref().into(),
+                state: name.state.as_ref().into(),
+                pages: self.config.pages_max,
+            });
+        };
+        if end > self.charged {
+            let bytes = u64::from(end - self.charged) * PAGE_BYTES as u64;
+            if !self.config.budget.take(bytes) {
+                return Err(self.budget_exceeded(table));
+            }
+            self.charged = end;
+        }
+        let first = PageNo(self.next);
+        self.next = end;
+        self.in_use += count;
+        Ok(first)
+    }
+
+    #[cold]
+    pub(super) fn budget_exceeded(&self, table: TableId) -> StateError {
+        let name = self.name_of(table);
+        StateError::BudgetExceeded {
+            operator: name.operator.as_ref().into(),
+            state: name.state.as_ref().into(),
+            limit: self.config.budget.limit(),
+            used: self.config.budget.used(),
+            remedy: "give the job a larger budget, or let state expire",
+        }
+    }
+
+    fn adopt(&mut self, page: PageNo, list: &mut PageList, info: PageInfo) {
+        let meta = &mut self.meta[page.index()];
+        meta.info = info;
+        // It is in use again, so it must not be reported as removed.
+        let freed_at = meta.freed_at as usize;
+        if self.freed.get(freed_at) == Some(&page) {
+            self.freed.swap_remove(freed_at);
+            if let Some(&moved) = self.freed.get(freed_at) {
+                self.meta[moved.index()].freed_at = freed_at as u32;
+            }
+        }
+        // A free page holds nothing that a checkpoint could want: no copy is made.
+        if self.tags[page.index()] != self.turn {
+            self.tags[page.index()] = self.turn;
+            self.dirty.push(page);
+        }
+        self.link(list, page);
+    }
+
+    /// Ends a page's use. Says whether it may be handed out again at once.
+    fn release(&mut self, page: PageNo) -> bool {
+        self.in_use -= 1;
+        self.enter_freed(page);
+        let tag = self.tags[page.index()];
+        if tag == ABSENT {
+            self.tags[page.index()] = CLEAN;
+            self.page_came_in();
+        }
+        if self.running.is_some() && tag == self.turn - 1 {
+            // It becomes its own copy; saving it frees it.
+            self.in_use += 1;
+            let meta = &mut self.meta[page.index()];
+            meta.aside = page;
+            meta.is_aside = true;
+            return false;
+        }
+        self.meta[page.index()].info = PageInfo::FREE;
+        true
+    }
+
+    /// Puts a page into the list of freed pages, unless it is there.
+    pub(super) fn enter_freed(&mut self, page: PageNo) {
+        let freed_at = self.meta[page.index()].freed_at as usize;
+        if self.freed.get(freed_at) != Some(&page) {
+            self.meta[page.index()].freed_at = self.freed.len() as u32;
+            self.freed.push(page);
+        }
+    }
+
+    /// Gives back a page that held bytes for a checkpoint.
+    pub(super) fn free_aside(&mut self, page: PageNo) {
+        let meta = &mut self.meta[page.index()];
+        meta.is_aside = false;
+        meta.info = PageInfo::FREE;
+        self.in_use -= 1;
+        self.free.push(page);
+    }
+
+    /// Whether a page belongs to a table (dropped or not).
+    pub(super) fn holds_state(&self, page: PageNo) -> bool {
+        let meta = &self.meta[page.index()];
+        meta.info.kind != PageKind::Free && !meta.is_aside
+    }
+
+    pub(super) fn link(&mut self, list: &mut PageList, page: PageNo) {
+        let next = list.head;
+        self.meta[page.index()].links = Links { prev: PageNo::NONE, next };
+        if next != PageNo::NONE {
+            self.meta[next.index()].links.prev = page;
+        }
+        list.head = page;
+    }
+
+    fn unlink(&mut self, list: &mut PageList, page: PageNo) {
+        let Links { prev, next } = std::mem::take(&mut self.meta[page.index()].links);
+        if prev == PageNo::NONE {
+            list.head = next;
+        } else {
+            self.meta[prev.index()].links.next = next;
+        }
+        if next != PageNo::NONE {
+            self.meta[next.index()].links.prev = prev;
+        }
+    }
+
+    /// The pages of a list, newest first.
+    pub(crate) fn list(&self, list: PageList) -> impl Iterator<Item = PageNo> + '_ {
+        let mut page = list.head;
+        std::iter::from_fn(move || {
+            let this = page;
+            (this != PageNo::NONE).then(|| {
+                page = self.meta[this.index()].links.next;
+                this
+            })
+        })
+    }
+
+    /// Puts a slab page into the list of pages of its class that have free slots.
+    pub(crate) fn link_partial(&mut self, head: &mut PageNo, page: PageNo) {
+        let next = *head;
+        self.meta[page.index()].partial = Links { prev: PageNo::NONE, next };
+        if next != PageNo::NONE {
+            self.meta[next.index()].partial.prev = page;
+        }
+        *head = page;
+    }
+
+    /// Takes a slab page out of that list.
+    pub(crate) fn unlink_partial(&mut self, head: &mut PageNo, page: PageNo) {
+        let Links { prev, next } = std::mem::take(&mut self.meta[page.index()].partial);
+        if prev == PageNo::NONE {
+            *head = next;
+        } else {
+            self.meta[prev.index()].partial.next = next;
+        }
+        if next != PageNo::NONE {
+            self.meta[next.index()].partial.prev = prev;
+        }
+    }
+}

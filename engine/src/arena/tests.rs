@@ -1,0 +1,102 @@
+//! Tests of the arena below any table: pages, runs, the barrier.
+
+use super::*;
+
+fn arena(pages_max: u32) -> Arena {
+    Arena::new(ArenaConfig { pages_max, ..ArenaConfig::new("test") }).unwrap()
+}
+
+fn table(arena: &mut Arena) -> TableId {
+    arena.new_table(StateName::new("test", "pages"), |_, _| Ok(()))
+}
+
+fn write(arena: &mut Arena, page: PageNo, byte: u8) {
+    arena.touch(page).unwrap();
+    // SAFETY: a page that was handed out.
+    unsafe { arena.at(page).write_bytes(byte, PAGE_BYTES) };
+}
+
+fn take(arena: &mut Arena, pages: usize) -> Vec<(u32, u8)> {
+    let mut out = Vec::new();
+    arena.save_some(pages, &mut |page| {
+        assert!(page.bytes.iter().all(|&byte| byte == page.bytes[0]));
+        out.push((page.page.0, page.bytes[0]));
+    });
+    out
+}
+
+#[test]
+fn a_checkpoint_saves_what_was_there_when_it_began() {
+    let mut arena = arena(100);
+    let table = table(&mut arena);
+    let mut list = PageList::default();
+    let info = PageInfo::of_kind(PageKind::Overflow, table);
+    let pages: Vec<_> = (0..5).map(|_| arena.alloc(&mut list, info).unwrap()).collect();
+    for (at, &page) in pages.iter().enumerate() {
+        write(&mut arena, page, at as u8);
+    }
+    arena.begin_checkpoint(Epoch(1));
+    assert_eq!(take(&mut arena, 1), [(1, 0)]);
+    write(&mut arena, pages[0], 10); // saved already
+    write(&mut arena, pages[1], 11); // copied aside
+    write(&mut arena, pages[1], 12);
+    arena.free(&mut list, pages[2]); // kept until saved
+    let fresh = arena.alloc(&mut list, info).unwrap();
+    assert!(!pages.contains(&fresh));
+    write(&mut arena, fresh, 13);
+    arena.free(&mut list, pages[1]); // its copy is what counts
+    assert_eq!(take(&mut arena, 9), [(2, 1), (3, 2), (4, 3), (5, 4)]);
+    arena.finish_checkpoint();
+    assert_eq!(arena.pages_in_use(), 4);
+
+    arena.begin_checkpoint(Epoch(2));
+    assert_eq!(arena.removed_pages(), [pages[2], pages[1]]);
+    assert_eq!(take(&mut arena, 9), [(1, 10), (fresh.0, 13)]);
+    arena.finish_checkpoint();
+}
+
+#[test]
+fn runs_are_contiguous_and_their_pages_come_back() {
+    let mut arena = arena(64);
+    let table = table(&mut arena);
+    let mut list = PageList::default();
+    let run = arena.alloc_run(&mut list, table, 5).unwrap();
+    assert_eq!(arena.info(run).prefix, 5);
+    assert_eq!(arena.info(PageNo(run.0 + 4)).kind, PageKind::ExtentRest);
+    arena.free_run(&mut list, run, 5);
+    let again = arena.alloc_run(&mut list, table, 3).unwrap();
+    assert_eq!(again, run);
+    // The rest of the run serves single pages before the arena grows.
+    let info = PageInfo::of_kind(PageKind::Overflow, table);
+    let single = arena.alloc(&mut list, info).unwrap();
+    assert_eq!(single.0, run.0 + 3);
+    assert_eq!(arena.list(list).count(), 4);
+}
+
+#[test]
+fn prefaulted_pages_are_charged_once() {
+    let mut arena = arena(64);
+    arena.prefault(10);
+    arena.prefault(10);
+    assert_eq!(arena.bytes_charged(), 10 * PAGE_BYTES as u64);
+    let table = table(&mut arena);
+    let mut list = PageList::default();
+    for _ in 0..10 {
+        arena.alloc(&mut list, PageInfo::of_kind(PageKind::Overflow, table)).unwrap();
+    }
+    assert_eq!(arena.bytes_charged(), 10 * PAGE_BYTES as u64);
+    arena.prefault(1000);
+    assert_eq!(arena.bytes_charged(), 63 * PAGE_BYTES as u64);
+}
+
+#[test]
+fn a_heap_arena_works_alike() {
+    let config = ArenaConfig { pages_max: 16, backing: ArenaBacking::Heap, ..ArenaConfig::new("test") };
+    let mut arena = Arena::new(config).unwrap();
+    let table = table(&mut arena);
+    let mut list = PageList::default();
+    let page = arena.alloc(&mut list, PageInfo::of_kind(PageKind::Overflow, table)).unwrap();
+    write(&mut arena, page, 3);
+    arena.begin_checkpoint(Epoch(1));
+    assert_eq!(take(&mut arena, 9), [(1, 3)]);
+}

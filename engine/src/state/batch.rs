@@ -1,0 +1,131 @@
+//! The table: many keys at a time. Memory latency, not work, is what a look-up in a large table costs; so all pages and entries
+//! of a batch are asked for first, and used when they have arrived.
+#![allow(unsafe_code)] // looks at pages through raw pointers
+
+use crate::arena::{Arena, PageNo, StateError};
+use crate::element::KeyHash;
+use crate::key::Key;
+use crate::record::Record;
+
+use super::layout::Entry;
+use super::page::TablePage;
+use super::probe::{Probe, prefetch};
+use super::table::Table;
+
+/// How many look-ups are under way together: enough to fill the processor's line fill buffers, few enough to stay in its caches.
+const LANES: usize = 64;
+
+/// What the first passes found out about a record of the batch.
+#[derive(Clone, Copy)]
+struct Lane {
+    page: PageNo,
+    /// The slot that has the right tag, or [`NO_CANDIDATE`].
+    slot: u16,
+}
+
+const NO_CANDIDATE: u16 = u16::MAX;
+
+impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
+    /// Changes the values of many keys, in order: for each `i` below the number of hashes, the value of the key with hash `hashes[i]`
+    /// and encoding `key(i)`, which is put in as `init(i)` gives it if it is missing, is given to `f(i, _)`. A key may come again.
+    ///
+    /// On an error, the values before the one that failed have been changed.
+    #[inline]
+    pub fn update_batch<'k>(
+        &mut self,
+        arena: &mut Arena,
+        hashes: &[KeyHash],
+        key: impl Fn(usize) -> &'k [u8],
+        mut init: impl FnMut(usize) -> V,
+        mut f: impl FnMut(usize, &mut V),
+    ) -> Result<(), StateError> {
+        for (at, hashes) in hashes.chunks(LANES).enumerate() {
+            let first = at * LANES;
+            let mut lanes = [Lane { page: PageNo::NONE, slot: NO_CANDIDATE }; LANES];
+            self.look_ahead(arena, hashes, &mut lanes);
+            let moves = self.moves;
+            for (index, (&hash, lane)) in hashes.iter().zip(&lanes).enumerate() {
+                let i = first + index;
+                let key = key(i);
+                // Without moves since the first pass, a candidate is an entry still, at the same place.
+                if lane.slot != NO_CANDIDATE && self.moves == moves && arena.is_current(lane.page) {
+                    // SAFETY: a current page is in memory, and the directory holds table pages of this layout only.
+                    let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page)) };
+                    let entry = view.entry(usize::from(lane.slot));
+                    // SAFETY: the slot was in use when the page was looked at, as its tag says, and is so still.
+                    if TablePage::<K, V, P>::hash(entry) == hash
+                        && unsafe { Self::key_is(arena, entry, key)? }
+                    {
+                        // SAFETY: the page is current.
+                        unsafe { self.apply(arena, entry, |value| f(i, value))? };
+                        continue;
+                    }
+                }
+                self.update(arena, hash, key, || init(i), |value| f(i, value))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the values of many keys, in order; `f(i, None)` where there is none.
+    #[inline]
+    pub fn get_batch<'k>(
+        &self,
+        arena: &mut Arena,
+        hashes: &[KeyHash],
+        key: impl Fn(usize) -> &'k [u8],
+        mut f: impl FnMut(usize, Option<&V::View>),
+    ) -> Result<(), StateError> {
+        for (at, hashes) in hashes.chunks(LANES).enumerate() {
+            let first = at * LANES;
+            let mut lanes = [Lane { page: PageNo::NONE, slot: NO_CANDIDATE }; LANES];
+            self.look_ahead(arena, hashes, &mut lanes);
+            for (index, &hash) in hashes.iter().enumerate() {
+                let i = first + index;
+                if self.get(arena, hash, key(i), |view| f(i, Some(view)))?.is_none() {
+                    f(i, None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the cache lines that the look-ups of these hashes will need. What it sees of pages that are not in memory is zeros.
+    #[inline(always)]
+    fn look_ahead(&self, arena: &Arena, hashes: &[KeyHash], lanes: &mut [Lane; LANES]) {
+        for (lane, &hash) in lanes.iter_mut().zip(hashes) {
+            lane.page = self.directory.page(hash);
+            // SAFETY: a page of the arena, of this layout or all zeros.
+            let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page)) };
+            prefetch(view.home_tags(hash));
+        }
+        for (lane, &hash) in lanes.iter_mut().zip(hashes) {
+            // SAFETY: as before.
+            let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page)) };
+            if let Some(slot) = view.candidate(hash) {
+                lane.slot = slot as u16;
+                prefetch(view.entry(slot));
+            }
+        }
+        if !Entry::<K, V>::KEY_IS_REF && !Entry::<K, V>::VALUE_IS_REF {
+            return;
+        }
+        for (lane, &hash) in lanes.iter_mut().zip(hashes) {
+            if lane.slot == NO_CANDIDATE || !arena.is_resident(lane.page) {
+                continue;
+            }
+            // SAFETY: as before; the slot is in use, as its tag says.
+            unsafe {
+                let entry = TablePage::<K, V, P>::new(arena.at(lane.page)).entry(usize::from(lane.slot));
+                if TablePage::<K, V, P>::hash(entry) == hash {
+                    if Entry::<K, V>::KEY_IS_REF {
+                        prefetch(Self::key_ref(entry).address(arena));
+                    }
+                    if Entry::<K, V>::VALUE_IS_REF {
+                        prefetch(Self::value_ref(entry).address(arena));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Measurements; see `bench/benches/table.rs` for those that are repeated.
