@@ -1,1 +1,7 @@
 //! Instruments for tests, public: users test their own jobs with them.
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub mod seccomp;
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub use seccomp::refuse_io_uring;
