@@ -1,6 +1,7 @@
 //! The disk as the engine sees it: two small traits, one blocking (for the control thread, and for a page that is needed this
 //! instant), one that never blocks (for shards). The real disk, io_uring and the simulator's faulty disk stand behind them.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,8 +66,8 @@ pub trait DiskFile: Send + Sync {
 }
 
 /// A buffer that a [`ShardDisk`] can write from or read into without a copy. Its length and its place in a file are multiples of
-/// [`BLOCK_BYTES`].
-pub trait DiskBuffer {
+/// [`BLOCK_BYTES`]. A disk takes back only buffers that it gave out, which it tells by their type.
+pub trait DiskBuffer: Any {
     /// The bytes.
     fn bytes(&self) -> &[u8];
     /// The bytes, to be filled.

@@ -18,6 +18,10 @@ pub(crate) mod restored;
 pub(crate) mod saving;
 pub(crate) mod shard;
 pub(crate) mod snapshot;
+pub mod driver;
+pub mod placement;
+pub mod preflight;
+pub mod wait;
 pub mod wake;
 
 pub use wake::Waker;

@@ -1,0 +1,16 @@
+//! What most programs need.
+
+pub use crate::element::Timestamp;
+pub use crate::graph::Flow;
+pub use crate::job::{Job, JobError, JobHandle, JobStatus, Summary};
+pub use crate::key::Key;
+pub use crate::operator::{Out, Value, WindowResult};
+pub use crate::record::{Record, View};
+pub use crate::runtime::driver::DriverKind;
+pub use crate::runtime::restart::RestartStrategy;
+pub use crate::runtime::wait::WaitPolicy;
+pub use crate::sink::Sink;
+pub use crate::source::Source;
+pub use crate::stream::Stream;
+pub use crate::time::Watermarks;
+pub use crate::window::{TimeWindow, Tumbling};
