@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::channel::{BatchShape, Inlet, Outlet};
-use crate::operator::OpId;
-use crate::operator::segment::Segment;
+use crate::channel::{BatchShape, ChannelError, Inlet, Outlet};
+use crate::operator::{Driven, OpId};
+use crate::sink::Delivery;
+use crate::source::Replay;
 
 /// A mistake in a program that shows before anything runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,11 +97,25 @@ pub(crate) struct OpNode {
     pub(crate) stateful: bool,
     /// Where the program built it.
     pub(crate) built_at: &'static Location<'static>,
+    /// What it means for the job's guarantee.
+    pub(crate) role: Role,
+}
+
+/// What an operator means for the job's guarantee.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It can be asked for records again, or not.
+    Source(Replay),
+    /// It promises this.
+    Sink(Delivery),
+    /// Nothing: state is exact wherever checkpoints are.
+    Inner,
 }
 
 /// The number of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ExchangeId(pub(crate) usize);
+#[doc(hidden)]
+pub struct ExchangeId(pub(crate) usize);
 
 #[derive(Clone, Debug)]
 pub(crate) struct ExchangeNode {
@@ -138,6 +153,24 @@ impl Plan {
         place(self.ops[usize::from(op.0)].built_at)
     }
 
+    /// Whether results are exactly once from end to end, and if not, why: `yes`, or `no, because ...`.
+    pub fn guarantee(&self, checkpoints: bool) -> String {
+        let mut reasons = Vec::new();
+        if !checkpoints {
+            reasons.push("checkpoints are off (no state directory)".to_owned());
+        }
+        for op in &self.ops {
+            match &op.role {
+                Role::Source(Replay::No { because }) => reasons.push(format!("source `{}`: {because}", op.name)),
+                Role::Sink(Delivery::Plain) => {
+                    reasons.push(format!("sink `{}` makes output visible at once and repeats it after a failure", op.name));
+                }
+                Role::Source(Replay::Yes) | Role::Sink(_) | Role::Inner => {}
+            }
+        }
+        if reasons.is_empty() { "yes".to_owned() } else { format!("no, because {}", reasons.join("; ")) }
+    }
+
     /// The plan as text: each chain with its operators, each exchange with its partitioner.
     pub fn explain(&self) -> String {
         let mut text = String::new();
@@ -160,16 +193,17 @@ fn place(location: &Location<'_>) -> String {
 }
 
 /// What builds one chain once the shard's resources are there.
-pub(crate) type MakeSegment = Box<dyn FnOnce(&mut dyn Lanes) -> Box<dyn Segment>>;
+pub(crate) type MakeSegment = Box<dyn FnOnce(&mut dyn Lanes) -> Driven>;
 
 /// Gives the ends of exchanges to the chains that use them.
-pub(crate) trait Lanes {
+#[doc(hidden)]
+pub trait Lanes {
     /// The producer's ends of an exchange on this shard, one for each consumer shard.
-    fn outlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Vec<Outlet>;
+    fn outlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Result<Vec<Outlet>, ChannelError>;
     /// The operator at the consumer's end of an exchange.
     fn consumer(&self, exchange: ExchangeId) -> OpId;
     /// The consumer's ends of an exchange on this shard, one for each producer shard.
-    fn inlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Vec<Inlet>;
+    fn inlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Result<Vec<Inlet>, ChannelError>;
 }
 
 /// The graph while it is being built.
@@ -199,8 +233,12 @@ impl GraphBuilder {
         *seen += 1;
         let name = if stateful || *seen == 1 { kind.to_owned() } else { format!("{kind}-{seen}") };
         let id = OpId(u16::try_from(self.plan.ops.len()).expect("a program has fewer than 65536 operators"));
-        self.plan.ops.push(OpNode { name, stateful, built_at });
+        self.plan.ops.push(OpNode { name, stateful, built_at, role: Role::Inner });
         id
+    }
+
+    pub(crate) fn set_role(&mut self, op: OpId, role: Role) {
+        self.plan.ops[usize::from(op.0)].role = role;
     }
 
     pub(crate) fn rename(&mut self, op: OpId, name: String) {

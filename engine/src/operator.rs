@@ -29,6 +29,7 @@ pub(crate) mod views;
 pub(crate) mod window;
 
 pub use failure::{Cause, Failure};
+pub use flat_map::Out;
 pub use value::Value;
 pub use window::WindowResult;
 
@@ -79,8 +80,11 @@ pub trait Chain: Sized + 'static {
         Self::Record: Record;
 
     /// Builds the loop, given what follows.
-    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Box<dyn Segment>;
+    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Driven;
 }
+
+/// A chain, built; or why its lanes could not be opened.
+pub type Driven = Result<Box<dyn Segment>, ChannelError>;
 
 /// The rest of a chain, as the operator before it sees it.
 pub trait Push<C: Chain>: 'static {
@@ -100,7 +104,7 @@ macro_rules! owned_items {
         type Ref = $record;
 
         #[inline(always)]
-        fn arg<'a>(item: $record) -> $record {
+        fn arg<'a>(item: Self::Item<'a>) -> Self::Arg<'a> {
             item
         }
         #[inline(always)]
@@ -108,11 +112,11 @@ macro_rules! owned_items {
             item
         }
         #[inline(always)]
-        fn append<K: $crate::key::Key + ?Sized>(
+        fn append<ByKey: $crate::key::Key + ?Sized>(
             item: &$record,
             at: $crate::element::Timestamp,
             hash: $crate::element::KeyHash,
-            key: &K,
+            key: &ByKey,
             outlet: &mut $crate::channel::Outlet,
         ) -> Result<(), $crate::channel::ChannelError>
         where

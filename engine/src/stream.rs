@@ -31,9 +31,9 @@ pub use windows::Windowed;
 use std::marker::PhantomData;
 use std::panic::Location;
 
-use crate::graph::{ChainNode, ExchangeId, Flow};
-use crate::operator::segment::Segment;
-use crate::operator::{Chain, OpId, Push};
+use crate::channel::ChannelError;
+use crate::graph::{ChainNode, ExchangeId, Flow, Lanes};
+use crate::operator::{Chain, Driven, OpId, Push};
 
 /// A stream of records of type `T`. `C` is the chain that gives them, always inferred.
 #[must_use = "a stream that leads nowhere does nothing: end it with .sink(..), .print() or .discard()"]
@@ -77,13 +77,11 @@ impl Path {
         self,
         chain: C,
         output: Option<ExchangeId>,
-        push: impl FnOnce(&mut dyn crate::graph::Lanes) -> P + 'static,
-    ) where
-        C: Chain,
-    {
+        push: impl FnOnce(&mut dyn Lanes) -> Result<P, ChannelError> + 'static,
+    ) {
         let Path { flow, ops, input, .. } = self;
-        let make = Box::new(move |lanes: &mut dyn crate::graph::Lanes| -> Box<dyn Segment> {
-            let push = push(lanes);
+        let make = Box::new(move |lanes: &mut dyn Lanes| -> Driven {
+            let push = push(lanes)?;
             chain.drive(lanes, push)
         });
         flow.graph.borrow_mut().chain(ChainNode { ops, input, output }, make);

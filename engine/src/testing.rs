@@ -1,8 +1,11 @@
 //! Instruments for tests, public: users test their own jobs with them.
 
+mod script;
 pub mod sim_disk;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod seccomp;
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub use seccomp::refuse_io_uring;
+
+pub use script::{Script, ScriptReader, script, timed_script};

@@ -14,7 +14,7 @@ pub struct SavedPage<'a> {
     /// What it says about itself: to be kept in the page map.
     pub info: PageInfo,
     /// All of its bytes.
-    pub bytes: &'a [u8],
+    pub bytes: &'a [u8; PAGE_BYTES],
 }
 
 impl Arena {
@@ -161,9 +161,9 @@ impl Arena {
     }
 
     /// The bytes of a page that is in memory.
-    fn bytes(&self, page: PageNo) -> &[u8] {
+    fn bytes(&self, page: PageNo) -> &[u8; PAGE_BYTES] {
         // SAFETY: the page lies in the reservation, whose memory is zeroed or written; pages are written only through `&mut Arena`.
-        unsafe { std::slice::from_raw_parts(self.at(page), PAGE_BYTES) }
+        unsafe { &*self.at(page).cast() }
     }
 
     /// Starts counting turns anew: after four thousand million checkpoints.

@@ -137,6 +137,15 @@ impl Inlet {
         }
     }
 
+    /// Whether anything waits to be consumed or to be switched for. Cheap; does not look at the producer's switch.
+    #[inline]
+    pub fn has_input(&self) -> bool {
+        match self {
+            Inlet::Ring(inlet) => inlet.has_input(),
+            Inlet::Own(inlet) => inlet.has_input(),
+        }
+    }
+
     /// How many bytes were sent and not consumed yet, restored frames not counted.
     pub fn fill_bytes(&self) -> u64 {
         match self {

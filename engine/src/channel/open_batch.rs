@@ -90,6 +90,33 @@ impl OpenBatch {
         }
         self.keys.extend_from_slice(key);
         self.end_key();
+        self.push_archived_record(index, record);
+    }
+
+    /// Adds a record that is archived already, of a keyed exchange.
+    ///
+    /// # Panics
+    /// As [`OpenBatch::push`].
+    #[inline]
+    pub fn push_archived<K: Key + ?Sized>(&mut self, at: Timestamp, hash: KeyHash, key: &K, record: &[u8]) {
+        let index = self.next_index(at, hash);
+        self.push_key(key);
+        self.push_archived_record(index, record);
+    }
+
+    /// Adds a record that is archived already, of an exchange without keys.
+    ///
+    /// # Panics
+    /// As [`OpenBatch::push`].
+    #[inline]
+    pub fn push_archived_unkeyed(&mut self, at: Timestamp, record: &[u8]) {
+        debug_assert!(!self.shape.hashed, "a record without a key on a keyed exchange");
+        let index = self.next_index(at, KeyHash(0));
+        self.push_archived_record(index, record);
+    }
+
+    #[inline]
+    fn push_archived_record(&mut self, index: usize, record: &[u8]) {
         if let Some(size) = self.shape.record_size {
             assert_eq!(record.len(), size, "a record of another size");
         }
@@ -265,7 +292,7 @@ impl OpenBatch {
     }
 
     /// Appends its frame to the bytes of a checkpoint. Nothing where it is empty.
-    pub(super) fn save(&self, save: &mut Vec<u8>) {
+    pub(crate) fn save(&self, save: &mut Vec<u8>) {
         if !self.is_empty() {
             let mut words = vec![Word::ZERO; self.frame_words()];
             self.write_frame(&mut words);

@@ -78,6 +78,26 @@ impl Outlet {
         self.seal_if_full()
     }
 
+    /// Adds a view that goes on as it is, of a keyed exchange; otherwise as [`Outlet::push`].
+    #[inline]
+    pub fn push_archived<K: Key + ?Sized>(
+        &mut self,
+        at: Timestamp,
+        hash: KeyHash,
+        key: &K,
+        record: &[u8],
+    ) -> Result<(), ChannelError> {
+        self.batch.push_archived(at, hash, key, record);
+        self.seal_if_full()
+    }
+
+    /// Adds a view that goes on as it is, of an exchange without keys; otherwise as [`Outlet::push`].
+    #[inline]
+    pub fn push_archived_unkeyed(&mut self, at: Timestamp, record: &[u8]) -> Result<(), ChannelError> {
+        self.batch.push_archived_unkeyed(at, record);
+        self.seal_if_full()
+    }
+
     #[inline]
     fn seal_if_full(&mut self) -> Result<(), ChannelError> {
         if self.batch.is_full() { self.seal() } else { Ok(()) }

@@ -203,6 +203,10 @@ impl OwnInlet {
         Ok(())
     }
 
+    pub(super) fn has_input(&self) -> bool {
+        self.current.is_some() || !self.queue.items.borrow().is_empty()
+    }
+
     pub(super) fn fill_bytes(&self) -> u64 {
         self.queue.bytes(false) + self.queue.bytes(true) + self.current.as_ref().map_or(0, |item| item.bytes)
     }

@@ -271,6 +271,10 @@ impl RingInlet {
         Ok(())
     }
 
+    pub(super) fn has_input(&self) -> bool {
+        !self.restored.is_empty() || self.reader.fill_bytes() > 0
+    }
+
     pub(super) fn fill_bytes(&self) -> u64 {
         self.reader.fill_bytes()
     }

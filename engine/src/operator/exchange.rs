@@ -87,14 +87,14 @@ impl Outlets {
     }
 
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
-        let (from, exchange) = (self.shard, &self.to_name);
+        let (from, to_name, op) = (self.shard, &self.to_name, self.op);
         for (to, lane) in self.lanes.iter_mut().enumerate() {
             let mut frames = Vec::new();
             lane.switch(epoch, &mut frames)
-                .map_err(|error| Box::new(Failure::of(self.op, Cause::fatal(error))))?;
+                .map_err(|error| Box::new(Failure::of(op, Cause::fatal(error))))?;
             if !frames.is_empty() {
                 let to = ShardId(to as u16);
-                snapshot.unsent.push(ChannelSnapshot { operator: exchange.clone(), from, to, frames });
+                snapshot.unsent.push(ChannelSnapshot { operator: to_name.clone(), from, to, frames });
             }
         }
         Ok(())

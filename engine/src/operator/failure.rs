@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::OpId;
 use crate::element::Timestamp;
+use crate::state::StateError;
 
 /// What made an operator fail.
 #[derive(Debug)]
@@ -34,6 +35,11 @@ impl Cause {
     /// An error of the engine that starting again may mend.
     pub(crate) fn engine(error: impl Error + Send + Sync + 'static) -> Cause {
         Cause::Engine { error: Box::new(error), retryable: true }
+    }
+
+    /// State could not be read or written.
+    pub(crate) fn state(error: StateError) -> Cause {
+        Cause::engine(error)
     }
 
     /// An error of the engine that no restart can mend.
@@ -88,6 +94,15 @@ impl Failure {
     /// A failure of an operator that no record is to blame for.
     pub(crate) fn of(op: OpId, cause: impl Into<Cause>) -> Failure {
         Failure { op: Some(op), cause: cause.into(), place: None, event_time: None }
+    }
+
+    /// What is damaged, where a page of a checkpoint is to blame.
+    pub(crate) fn damage(&self) -> Option<String> {
+        let Cause::Engine { error, .. } = &self.cause else { return None };
+        match error.downcast_ref::<StateError>()? {
+            damaged @ (StateError::Load { .. } | StateError::Corrupt { .. }) => Some(damaged.to_string()),
+            _ => None,
+        }
     }
 
     /// Whether the restart strategy may answer with a restart.

@@ -1,8 +1,8 @@
 //! Keeps the records for which a predicate holds.
 
 use super::failure::Blame;
-use super::segment::{Segment, Tail};
-use super::{Chain, OpId, Push};
+use super::segment::Tail;
+use super::{Chain, Driven, OpId, Push};
 use crate::channel::{ChannelError, Outlet};
 use crate::graph::Lanes;
 use crate::element::{KeyHash, Timestamp};
@@ -72,7 +72,7 @@ where
 {
     items_of!(C);
 
-    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Box<dyn Segment> {
+    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Driven {
         self.before.drive(lanes, FilterPush { predicate: self.predicate, op: self.op, push })
     }
 }

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::marker::PhantomData;
 
 use super::failure::{Blame, Cause, raise};
-use super::segment::{Segment, Tail};
-use super::{Chain, OpId, Push, owned_items};
+use super::segment::Tail;
+use super::{Chain, Driven, OpId, Push, owned_items};
 use crate::graph::Lanes;
 use crate::element::Timestamp;
 
@@ -106,7 +106,7 @@ where
 {
     owned_items!(U);
 
-    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Box<dyn Segment> {
+    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Driven {
         self.before.drive(lanes, FlatMapPush { f: self.f, op: self.op, push, types: self.types })
     }
 }
@@ -154,7 +154,7 @@ where
 {
     owned_items!(U);
 
-    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Box<dyn Segment> {
+    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Driven {
         self.before.drive(lanes, FlatMapWithPush { f: self.f, op: self.op, push, out: Out::new() })
     }
 }

@@ -1,9 +1,11 @@
 //! Running folds per key: `count`, `sum`, `min`, `max`, `min_by`, `max_by`, `reduce`, `fold`. One operator, one rule each.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 use super::failure::{Blame, Cause, Cursor, Failure, raise};
 use super::keyed::{Fed, FromExchange, Operator};
+use super::keyed_state::KeyedState;
 use super::segment::OpenContext;
 use super::typed::BatchOf;
 use super::{OpId, Push, owned_items};
@@ -13,7 +15,6 @@ use crate::key::{HashSeed, Key};
 use crate::record::{Record, View};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::OperatorSnapshot;
-use crate::state::KeyedState;
 
 /// How one record changes what is kept for its key.
 pub trait Rule<T: Record>: 'static {
@@ -21,10 +22,10 @@ pub trait Rule<T: Record>: 'static {
     type Acc: Record;
 
     /// What is kept after the first record of a key.
-    fn first(&mut self, record: &View<T>) -> Self::Acc;
+    fn first(&self, record: &View<T>) -> Self::Acc;
 
     /// Takes a further record in.
-    fn next(&mut self, acc: &mut Self::Acc, record: &View<T>);
+    fn next(&self, acc: &mut Self::Acc, record: &View<T>);
 }
 
 /// What is given out after a record was taken in.
@@ -67,12 +68,12 @@ impl<T: Record> Rule<T> for Count {
     type Acc = u64;
 
     #[inline(always)]
-    fn first(&mut self, _: &View<T>) -> u64 {
+    fn first(&self, _: &View<T>) -> u64 {
         1
     }
 
     #[inline(always)]
-    fn next(&mut self, acc: &mut u64, _: &View<T>) {
+    fn next(&self, acc: &mut u64, _: &View<T>) {
         *acc += 1;
     }
 }
@@ -83,18 +84,18 @@ pub struct FoldFrom<A, F> {
     pub(crate) f: F,
 }
 
-impl<T: Record, A: Record + Clone, F: FnMut(&mut A, &View<T>) + 'static> Rule<T> for FoldFrom<A, F> {
+impl<T: Record, A: Record + Clone, F: Fn(&mut A, &View<T>) + 'static> Rule<T> for FoldFrom<A, F> {
     type Acc = A;
 
     #[inline(always)]
-    fn first(&mut self, record: &View<T>) -> A {
+    fn first(&self, record: &View<T>) -> A {
         let mut acc = self.init.clone();
         (self.f)(&mut acc, record);
         acc
     }
 
     #[inline(always)]
-    fn next(&mut self, acc: &mut A, record: &View<T>) {
+    fn next(&self, acc: &mut A, record: &View<T>) {
         (self.f)(acc, record);
     }
 }
@@ -102,25 +103,22 @@ impl<T: Record, A: Record + Clone, F: FnMut(&mut A, &View<T>) + 'static> Rule<T>
 /// Begins with the first record itself and takes the others into it.
 pub struct Reduce<F>(pub(crate) F);
 
-impl<T: Record, F: FnMut(&mut T, T) + 'static> Rule<T> for Reduce<F> {
+impl<T: Record, F: Fn(&mut T, T) + 'static> Rule<T> for Reduce<F> {
     type Acc = T;
 
     #[inline(always)]
-    fn first(&mut self, record: &View<T>) -> T {
+    fn first(&self, record: &View<T>) -> T {
         T::owned(record)
     }
 
     #[inline(always)]
-    fn next(&mut self, acc: &mut T, record: &View<T>) {
+    fn next(&self, acc: &mut T, record: &View<T>) {
         (self.0)(acc, T::owned(record));
     }
 }
 
 /// The operator of all running folds.
-pub struct KeyedFold<T, K: ?Sized, R: Rule<T>, E>
-where
-    T: Record,
-{
+pub struct KeyedFold<T: Record, K: Key + ?Sized, R: Rule<T>, E> {
     op: OpId,
     rule: R,
     seed: HashSeed,
@@ -152,28 +150,31 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>, E: Emit<K, R::Acc>> Operator for Ke
     }
 
     fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &BatchOf<'_, T>, push: &mut P) {
-        let op = self.op;
-        let seed = self.seed;
-        let rule = std::cell::RefCell::new(&mut self.rule);
-        let state = self.state.as_mut().expect("open comes before the first batch");
+        let (op, seed, rule) = (self.op, self.seed, &self.rule);
+        let (table, arena) = self.state.as_mut().expect("open comes before the first batch").parts();
+        let (timestamps, hashes) = (batch.timestamps(), batch.hashes());
         let mut cursor = Cursor::new();
-        let timestamps = batch.timestamps();
-        let hashes = batch.hashes();
-        let result = state.update_batch(
+        let fresh = Cell::new(false);
+        let result = table.update_batch(
+            arena,
             hashes,
             |index| batch.key_bytes(index),
-            |index| Blame::on(op, || rule.borrow_mut().first(batch.record::<T>(index))),
-            |index, fresh, acc| {
-                (cursor.index, cursor.at) = (index, timestamps[index]);
-                if !fresh {
-                    Blame::on(op, || rule.borrow_mut().next(acc, batch.record::<T>(index)));
+            |index| {
+                fresh.set(true);
+                Blame::on(op, || rule.first(batch.record(index)))
+            },
+            |index, acc| {
+                let at = timestamps[index];
+                (cursor.index, cursor.at) = (index, at);
+                if !fresh.replace(false) {
+                    Blame::on(op, || rule.next(acc, batch.record(index)));
                 }
                 let key = || K::decode(hashes[index], batch.key_bytes(index), seed);
-                push.push(E::out(key, acc), timestamps[index]);
+                push.push(E::out(key, acc), at);
             },
         );
         if let Err(error) = result {
-            raise(op, Cause::engine(error));
+            raise(op, Cause::state(error));
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::failure::Blame;
 use super::filter::items_of;
-use super::segment::{Segment, Tail};
-use super::{Chain, OpId, Push};
+use super::segment::Tail;
+use super::{Chain, Driven, OpId, Push};
 use crate::channel::{ChannelError, Outlet};
 use crate::graph::Lanes;
 use crate::element::{KeyHash, Timestamp};
@@ -29,7 +29,7 @@ where
 {
     items_of!(C);
 
-    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Box<dyn Segment> {
+    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Driven {
         self.before.drive(lanes, InspectPush { look: self.look, op: self.op, push })
     }
 }

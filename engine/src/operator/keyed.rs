@@ -1,9 +1,12 @@
 //! A chain whose head is fed by an exchange: how inputs become batches, watermarks and the end for its operator.
 
+use std::collections::VecDeque;
+
 use super::failure::Failure;
 use super::filter::items_of;
 use super::segment::{OpenContext, Progress, Segment, StepContext, Tail};
-use super::{Chain, OpId, Push};
+use super::typed::{BatchOf, trust};
+use super::{Chain, Driven, OpId, Push};
 use crate::arena::Arena;
 use crate::channel::{BatchShape, ChannelError, Frame, Inlet, Outlet, Peek};
 use crate::element::{Epoch, KeyHash, Nanos, ShardId, Timestamp};
@@ -13,8 +16,7 @@ use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::{InputsSnapshot, OperatorSnapshot, ShardSnapshot};
-use crate::time::{InputMerge, Signal, Signals};
-use std::collections::VecDeque;
+use crate::time::{InputMerge, Signal};
 
 /// How many frames one input may give in one step: keeps steps short and inputs fair.
 const FRAMES_PER_STEP: usize = 16;
@@ -121,9 +123,9 @@ impl<H: Operator> FromExchange<H> {
 impl<H: Operator> Chain for FromExchange<H> {
     items_of!(H);
 
-    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Box<dyn Segment> {
-        let inlets = lanes.inlets(self.exchange, self.shape);
-        Box::new(OperatorSegment {
+    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Driven {
+        let inlets = lanes.inlets(self.exchange, self.shape)?;
+        Ok(Box::new(OperatorSegment {
             merge: InputMerge::new(inlets.len(), Timestamp::MIN, Nanos(0)),
             head: self.head,
             push,
@@ -131,9 +133,10 @@ impl<H: Operator> Chain for FromExchange<H> {
             inlets,
             partitioner: self.partitioner,
             first: 0,
+            shape: self.shape,
             due: VecDeque::new(),
             ended: false,
-        })
+        }))
     }
 }
 
@@ -143,6 +146,7 @@ struct OperatorSegment<H, P> {
     name: String,
     inlets: Vec<Inlet>,
     partitioner: Partitioner,
+    shape: BatchShape,
     merge: InputMerge,
     /// The input that is looked at first in the next step.
     first: usize,
@@ -228,7 +232,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
         let failed = |op: OpId, error| Box::new(Failure::of(op, error));
         let op = self.head.op();
         for (from, frames) in restored
-            .in_flight(&self.name, self.partitioner, shard, shards)
+            .in_flight(&self.name, self.partitioner, self.shape, shard, shards)
             .map_err(|error| failed(op, super::Cause::fatal(error)))?
         {
             let lane = from.index() % self.inlets.len();
@@ -341,7 +345,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         }
         self.head.gauge(gauges);
         if let Some(arena) = self.head.arena() {
-            gauges.state_bytes += arena.bytes();
+            gauges.state_bytes += arena.bytes_charged();
         }
         self.push.tail().gauge(gauges);
     }

@@ -46,13 +46,13 @@ impl<K: Key + ?Sized, V: Record> KeyedTables<K, V> {
     }
 
     fn arena_of(context: &OpenContext, config: ArenaConfig, name: &StateName) -> Result<Arena, Cause> {
-        let Some(restored) = &context.restored else { return Arena::new(config).map_err(Cause::engine) };
+        let Some(restored) = &context.restored else { return Arena::new(config).map_err(Cause::state) };
         for (_, snapshot) in restored.operators(&name.operator) {
             Self::check_layouts(name, snapshot).map_err(Cause::fatal)?;
         }
         match restored.operator(context.shard, &name.operator).filter(|_| restored.fits(context)) {
-            Some(snapshot) => restored.arena(context.shard, snapshot.arena, config).map_err(Cause::engine),
-            None => Arena::new(config).map_err(Cause::engine),
+            Some(snapshot) => restored.arena(context.shard, snapshot.arena, config).map_err(Cause::state),
+            None => Arena::new(config).map_err(Cause::state),
         }
     }
 
@@ -163,14 +163,14 @@ impl<K: Key + ?Sized, V: Record> KeyedState<K, V> {
         let Some(restored) = &context.restored else { return Ok(tables.create()) };
         if restored.fits(context) {
             return match restored.operator(context.shard, name) {
-                Some(snapshot) => tables.restore(decode(snapshot)?).map_err(Cause::engine),
+                Some(snapshot) => tables.restore(decode(snapshot)?).map_err(Cause::state),
                 None => Ok(tables.create()),
             };
         }
         let mut table = tables.create();
         for (shard, snapshot) in restored.operators(name) {
-            let mut old = tables.old_shard(restored, shard, snapshot).map_err(Cause::engine)?;
-            tables.import(&mut table, &mut old, decode(snapshot)?, None).map_err(Cause::engine)?;
+            let mut old = tables.old_shard(restored, shard, snapshot).map_err(Cause::state)?;
+            tables.import(&mut table, &mut old, decode(snapshot)?, None).map_err(Cause::state)?;
         }
         Ok(table)
     }

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::failure::Blame;
-use super::segment::{Segment, Tail};
-use super::{Chain, OpId, Push, owned_items};
+use super::segment::Tail;
+use super::{Chain, Driven, OpId, Push, owned_items};
 use crate::graph::Lanes;
 use crate::element::Timestamp;
 
@@ -28,7 +28,7 @@ where
 {
     owned_items!(U);
 
-    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Box<dyn Segment> {
+    fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Driven {
         self.before.drive(lanes, MapPush { f: self.f, op: self.op, push, output: PhantomData::<fn() -> U> })
     }
 }

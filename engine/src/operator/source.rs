@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use super::failure::{Blame, Cause, Cursor, Failure};
 use super::segment::{OpenContext, Progress, Segment, StepContext, Tail};
-use super::{Chain, OpId, Push, owned_items};
+use super::{Chain, Driven, OpId, Push, owned_items};
 use crate::arena::Arena;
 use crate::channel::Inlet;
 use crate::element::{Epoch, Nanos, Timestamp};
@@ -74,8 +74,8 @@ impl<S: Source> FromSource<S, Untimed> {
 impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
     owned_items!(S::Item);
 
-    fn drive<P: Push<Self>>(self, _: &mut dyn Lanes, push: P) -> Box<dyn Segment> {
-        Box::new(SourceSegment {
+    fn drive<P: Push<Self>>(self, _: &mut dyn Lanes, push: P) -> Driven {
+        Ok(Box::new(SourceSegment {
             clock: SourceClock::new(self.source.bounded()),
             source: self.source,
             assign: self.assign,
@@ -92,7 +92,7 @@ impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
             announced: false,
             ended: false,
             records: 0,
-        })
+        }))
     }
 }
 

@@ -48,7 +48,7 @@ impl<S> Value<S> {
 }
 
 /// Gives each record to a closure together with the value of its key.
-pub struct WithValue<T, K: ?Sized, S, U, F> {
+pub struct WithValue<T, K: Key + ?Sized, S: Record, U, F> {
     op: OpId,
     state_name: &'static str,
     f: F,
@@ -84,14 +84,16 @@ where
     ) -> Result<(), crate::state::StateError> {
         let state = self.state.as_mut().expect("open comes before the first batch");
         let (hash, key_bytes) = (batch.hashes()[index], batch.key_bytes(index));
-        let mut value = Value { current: state.get(hash, key_bytes)?, changed: false };
+        let (table, arena) = state.parts();
+        let current = table.get(arena, hash, key_bytes, S::owned)?;
+        let mut value = Value { current, changed: false };
         let key = K::decode(hash, key_bytes, self.seed);
-        Blame::on(self.op, || (self.f)(&key, batch.record::<T>(index), &mut value, &mut self.out));
+        Blame::on(self.op, || (self.f)(&key, batch.record(index), &mut value, &mut self.out));
         if value.changed {
             match value.current {
-                Some(new) => state.put(hash, key_bytes, &new)?,
-                None => state.remove(hash, key_bytes)?,
-            }
+                Some(new) => table.insert(arena, hash, key_bytes, &new)?,
+                None => table.remove(arena, hash, key_bytes)?,
+            };
         }
         for record in self.out.drain() {
             push.push(record, at);
@@ -121,7 +123,7 @@ where
         for (index, &at) in batch.timestamps().iter().enumerate() {
             (cursor.index, cursor.at) = (index, at);
             if let Err(error) = self.one(batch, index, at, push) {
-                raise(self.op, Cause::engine(error));
+                raise(self.op, Cause::state(error));
             }
         }
     }

@@ -35,7 +35,7 @@ impl<T: Record> Fed for Views<T> {
     type Ref = View<T>;
 
     #[inline(always)]
-    fn arg<'a>(item: Viewed<'a, T>) -> &'a View<T> {
+    fn arg<'a>(item: Self::Item<'a>) -> Self::Arg<'a> {
         item.view
     }
 
@@ -80,7 +80,7 @@ impl<T: Record> Operator for Views<T> {
         let mut cursor = Cursor::new();
         for (index, &at) in batch.timestamps().iter().enumerate() {
             (cursor.index, cursor.at) = (index, at);
-            let item = Viewed { view: batch.record::<T>(index), bytes: batch.record_bytes(index) };
+            let item = Viewed { view: batch.record(index), bytes: batch.record_bytes(index) };
             push.push(item, at);
         }
     }

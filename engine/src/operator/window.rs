@@ -1,13 +1,14 @@
 //! Folds per key and event-time window. An aggregating window is slices, not timers: one table per slice, and firing walks it in
 //! bounded pieces.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use super::failure::{Blame, Cause, Cursor, Failure, raise};
 use super::fold::Rule;
 use super::keyed::{Fed, Firing, FromExchange, Operator};
-use super::keyed_state::{KeyedTables, SliceTable};
+use super::keyed_state::KeyedTables;
 use super::segment::OpenContext;
 use super::typed::BatchOf;
 use super::{OpId, Push, owned_items};
@@ -18,7 +19,7 @@ use crate::key::{HashSeed, Key};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::OperatorSnapshot;
-use crate::state::Update;
+use crate::state::Table;
 use crate::time::KeyGroupFloors;
 use crate::window::{Slices, TimeWindow, TumblingWindows};
 
@@ -37,14 +38,14 @@ pub struct WindowResult<K, V> {
 }
 
 /// The operator of aggregating windows.
-pub struct WindowFold<T: Record, K: ?Sized, R: Rule<T>> {
+pub struct WindowFold<T: Record, K: Key + ?Sized, R: Rule<T>> {
     op: OpId,
     windows: TumblingWindows,
     rule: R,
     seed: HashSeed,
     tables: Option<KeyedTables<K, R::Acc>>,
     /// By the end of the slice.
-    slices: BTreeMap<Timestamp, SliceTable<K, R::Acc>>,
+    slices: BTreeMap<Timestamp, Table<K, R::Acc>>,
     /// Where the walk through the first slice's table goes on, if it has begun.
     resume: Option<KeyHash>,
     watermark: Timestamp,
@@ -86,9 +87,27 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> WindowFold<T, K, R> {
     fn add(&mut self, slice: Timestamp, batch: &BatchOf<'_, T>, hashes: &[KeyHash], pick: impl Fn(usize) -> usize) {
         let tables = self.tables.as_mut().expect("open comes before the first batch");
         let table = self.slices.entry(slice).or_insert_with(|| tables.create());
-        let fold = Fold { batch, rule: &mut self.rule, op: self.op, pick: &pick, cursor: Cursor::new() };
-        if let Err(error) = tables.update(table, hashes, |index| batch.key_bytes(pick(index)), fold) {
-            raise(self.op, Cause::engine(error));
+        let (op, rule) = (self.op, &self.rule);
+        let mut cursor = Cursor::new();
+        let fresh = Cell::new(false);
+        let result = table.update_batch(
+            tables.arena(),
+            hashes,
+            |index| batch.key_bytes(pick(index)),
+            |index| {
+                fresh.set(true);
+                Blame::on(op, || rule.first(batch.record(pick(index))))
+            },
+            |index, acc| {
+                if !fresh.replace(false) {
+                    let index = pick(index);
+                    (cursor.index, cursor.at) = (index, batch.timestamps()[index]);
+                    Blame::on(op, || rule.next(acc, batch.record(index)));
+                }
+            },
+        );
+        if let Err(error) = result {
+            raise(self.op, Cause::state(error));
         }
     }
 
@@ -139,20 +158,20 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> WindowFold<T, K, R> {
                     continue;
                 }
                 for (end, table) in saved.slices {
-                    self.slices.insert(end, tables.restore(table).map_err(Cause::engine)?);
+                    self.slices.insert(end, tables.restore(table).map_err(Cause::state)?);
                 }
                 (self.resume, self.watermark, self.late) = (saved.resume, saved.watermark, saved.late);
                 let mine = crate::element::KeyGroups::of_shard(context.shard, context.shards);
                 self.floors = KeyGroupFloors::new(mine, saved.floors);
                 continue;
             }
-            let mut old = tables.old_shard(restored, old_shard, snapshot).map_err(Cause::engine)?;
+            let mut old = tables.old_shard(restored, old_shard, snapshot).map_err(Cause::state)?;
             let first_end = saved.slices.first().map(|(end, _)| *end);
             for (end, table) in saved.slices {
                 // What a half-done firing had given out must not be given out again.
                 let from = if Some(end) == first_end { saved.resume } else { None };
                 let into = self.slices.entry(end).or_insert_with(|| tables.create());
-                tables.import(into, &mut old, table, from).map_err(Cause::engine)?;
+                tables.import(into, &mut old, table, from).map_err(Cause::state)?;
             }
         }
         if !same_shards {
@@ -173,38 +192,17 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> WindowFold<T, K, R> {
     }
 }
 
-/// Applies the rule to the picked records of a batch.
-struct Fold<'b, 'r, T, R, P> {
-    batch: &'b BatchOf<'b, T>,
-    rule: &'r mut R,
-    op: OpId,
-    pick: &'b P,
-    cursor: Cursor,
-}
-
-impl<T: Record, R: Rule<T>, P: Fn(usize) -> usize> Update<R::Acc> for Fold<'_, '_, T, R, P> {
-    #[inline(always)]
-    fn first(&mut self, index: usize) -> R::Acc {
-        let index = (self.pick)(index);
-        self.cursor.index = index;
-        Blame::on(self.op, || self.rule.first(self.batch.record(index)))
-    }
-
-    #[inline(always)]
-    fn each(&mut self, index: usize, fresh: bool, acc: &mut R::Acc) {
-        if !fresh {
-            let index = (self.pick)(index);
-            self.cursor.index = index;
-            Blame::on(self.op, || self.rule.next(acc, self.batch.record(index)));
-        }
-    }
-}
-
-impl<T: Record, K: Key + ?Sized, R: Rule<T>> Fed for WindowFold<T, K, R> {
+impl<T: Record, K: Key + ?Sized, R: Rule<T>> Fed for WindowFold<T, K, R>
+where
+    R::Acc: Clone,
+{
     owned_items!(WindowResult<K::Owned, R::Acc>);
 }
 
-impl<T: Record, K: Key + ?Sized, R: Rule<T>> Operator for WindowFold<T, K, R> {
+impl<T: Record, K: Key + ?Sized, R: Rule<T>> Operator for WindowFold<T, K, R>
+where
+    R::Acc: Clone,
+{
     type In = T;
 
     fn op(&self) -> OpId {
@@ -246,16 +244,17 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> Operator for WindowFold<T, K, R> {
         }
         let (seed, result_at) = (self.seed, window.max_timestamp());
         let from = self.resume.take().unwrap_or_default();
-        let walked = tables.walk(table, from, PAGES_PER_PIECE, |hash, key_bytes, value| {
-            let key = K::decode(hash, key_bytes, seed);
+        let last = KeyHash(u64::MAX);
+        let walked = table.walk(tables.arena(), from, last, PAGES_PER_PIECE, |hash, key_bytes, value| {
+            let (key, value) = (K::decode(hash, key_bytes, seed), R::Acc::owned(value));
             push.push(WindowResult { key, window, value }, result_at);
         });
         match walked {
-            Err(error) => raise(self.op, Cause::engine(error)),
+            Err(error) => raise(self.op, Cause::state(error)),
             Ok(Some(resume)) => self.resume = Some(resume),
             Ok(None) => {
                 let (_, table) = self.slices.pop_first().expect("it was the first just now");
-                tables.discard(table);
+                table.discard(tables.arena());
             }
         }
         Firing::More
@@ -264,7 +263,7 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> Operator for WindowFold<T, K, R> {
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
         let tables = self.tables.as_ref()?;
         let saved = Saved {
-            slices: self.slices.iter().map(|(end, table)| (*end, table.save())).collect(),
+            slices: self.slices.iter().map(|(end, table)| (*end, table.meta())).collect(),
             resume: self.resume,
             watermark: self.watermark,
             late: self.late,
@@ -279,7 +278,7 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> Operator for WindowFold<T, K, R> {
 
     fn gauge(&self, gauges: &mut Gauges) {
         gauges.late_records += self.late;
-        gauges.keys += self.slices.values().map(SliceTable::len).sum::<u64>();
+        gauges.keys += self.slices.values().map(Table::len).sum::<u64>();
     }
 }
 

@@ -12,7 +12,7 @@ use rkyv::ser::allocator::ArenaHandle;
 use rkyv::ser::sharing::{Share, SharingState};
 use rkyv::ser::{Allocator, Positional, Sharing, Writer};
 use rkyv::util::with_arena;
-use rkyv::{Archive, Deserialize, Place, Serialize, SerializeUnsized};
+use rkyv::{Archive, Deserialize, Place, SerializeUnsized};
 
 use super::layout::record_layout;
 use super::{Field, Layout, RECORD_ALIGN, RecordBuf, RecordError};

@@ -134,7 +134,7 @@ impl Coordinator {
     pub(crate) fn on_event(
         &mut self,
         event: ShardEvent,
-        store: Option<&mut CheckpointStore>,
+        mut store: Option<&mut CheckpointStore>,
         now: Nanos,
     ) -> Outcome {
         match event {
@@ -144,7 +144,7 @@ impl Coordinator {
             ShardEvent::Committed(shard, epoch) => {
                 self.committed[shard.index()] = epoch;
                 if self.committed.iter().all(|done| *done >= epoch) {
-                    self.all_committed(epoch, store);
+                    self.all_committed(epoch, store.as_deref_mut());
                 }
             }
             ShardEvent::Verified(shard) => {

@@ -219,13 +219,13 @@ fn reroute(
             let hash = batch.hashes().get(index).copied().unwrap_or_default();
             open.push_bytes(batch.timestamps()[index], hash, batch.key_bytes(index), batch.record_bytes(index));
             if open.is_full() {
-                open.append_frame(&mut picked);
+                open.save(&mut picked);
                 open.clear();
             }
         }
     }
     if !open.is_empty() {
-        open.append_frame(&mut picked);
+        open.save(&mut picked);
     }
     Ok(picked)
 }
@@ -240,7 +240,7 @@ struct Loader {
 
 impl PageLoader for Loader {
     fn load(&mut self, page: PageNo, into: &mut [u8]) -> Result<(), StateError> {
-        let failed = |error: RestoreError| StateError::Load { page, cause: Arc::new(error) };
+        let failed = |error: RestoreError| StateError::Load { page, message: error.to_string().into() };
         let into = into.try_into().expect("an arena asks for whole pages");
         let id = PageId { arena: self.arena, page: crate::checkpoint::PageNo(page.0) };
         let entry = self.restored.job.shards[self.shard.index()].pages.get(id);

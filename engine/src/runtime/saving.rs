@@ -206,10 +206,11 @@ impl Saving {
         true
     }
 
-    /// Without a state directory there is nothing to save; the arenas only turn their epoch.
+    /// Without a state directory pages go nowhere; the arenas only turn their epoch.
     fn skip_pages(&mut self, segments: &mut [Box<dyn Segment>]) -> bool {
         while self.next_arena < segments.len() {
             if let Some(arena) = segments[self.next_arena].arena() {
+                arena.save_some(usize::MAX, &mut |_| {});
                 arena.finish_checkpoint();
             }
             self.next_arena += 1;

@@ -133,7 +133,10 @@ impl Shard {
             progress.merge(self.segments[number].step(&context)?);
         }
         for segment in &mut self.segments {
-            progress.worked |= segment.tail().flush()?;
+            segment.tail().flush()?;
+            for inlet in segment.inlets() {
+                inlet.wake_producer();
+            }
         }
         if let Some(epoch) = progress.switch.take().filter(|epoch| *epoch > self.epoch) {
             self.switch(epoch)?;
@@ -291,6 +294,10 @@ impl Shard {
         Ok(())
     }
 
+    fn blocked(&self) -> bool {
+        matches!(self.last_step, Some((_, StepKind::Blocked)))
+    }
+
     fn gauge(&mut self) {
         let mut gauges = Gauges::new();
         for segment in &mut self.segments {
@@ -368,6 +375,7 @@ impl Drive for Shard {
         self.control.published() > self.epoch
             || (self.committing.is_none() && self.control.committed() > self.committed)
             || self.control.phase() != Phase::Run
-            || self.segments.iter().any(|segment| segment.has_input())
+            // A blocked shard is woken by whoever makes room.
+            || (!self.blocked() && self.segments.iter().any(|segment| segment.has_input()))
     }
 }

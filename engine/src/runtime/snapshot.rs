@@ -9,78 +9,78 @@ use crate::time::{MergeTime, PartitionTime};
 
 /// One partition of a source.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PartitionSnapshot {
+pub struct PartitionSnapshot {
     /// The source operator.
-    pub(crate) operator: String,
+    pub operator: String,
     /// The partition.
-    pub(crate) partition: String,
+    pub partition: String,
     /// Where its reader goes on.
-    pub(crate) offset: Vec<u8>,
+    pub offset: Vec<u8>,
     /// Its event time.
-    pub(crate) time: PartitionTime,
+    pub time: PartitionTime,
 }
 
 /// Records that one shard has sent to another (or to itself) and that had not been handled.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ChannelSnapshot {
+pub struct ChannelSnapshot {
     /// The operator that they are for.
-    pub(crate) operator: String,
+    pub operator: String,
     /// The shard that sent them.
-    pub(crate) from: ShardId,
+    pub from: ShardId,
     /// The shard that they were for.
-    pub(crate) to: ShardId,
+    pub to: ShardId,
     /// The frames, in order.
-    pub(crate) frames: Vec<u8>,
+    pub frames: Vec<u8>,
 }
 
 /// What an operator knew of its inputs.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct InputsSnapshot {
+pub struct InputsSnapshot {
     /// The operator.
-    pub(crate) operator: String,
+    pub operator: String,
     /// Watermarks and idle marks per input.
-    pub(crate) merge: MergeTime,
+    pub merge: MergeTime,
     /// The watermark whose firing was not done.
-    pub(crate) firing: Option<Timestamp>,
+    pub firing: Option<Timestamp>,
 }
 
 /// The state of an operator that keeps some.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct OperatorSnapshot {
+pub struct OperatorSnapshot {
     /// The operator.
-    pub(crate) operator: String,
+    pub operator: String,
     /// The name of the state within it.
-    pub(crate) state: String,
+    pub state: String,
     /// What its keys look like.
-    pub(crate) key: Layout,
+    pub key: Layout,
     /// What its values look like.
-    pub(crate) value: Layout,
+    pub value: Layout,
     /// The operator's own words.
-    pub(crate) data: Vec<u8>,
+    pub data: Vec<u8>,
     /// Which of the shard's arenas holds its pages: the number of its chain. Filled in by the shard.
-    pub(crate) arena: u16,
+    pub arena: u16,
 }
 
 /// The cuts of a sink.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SinkSnapshot {
+pub struct SinkSnapshot {
     /// The sink.
-    pub(crate) operator: String,
+    pub operator: String,
     /// What it takes to commit them.
-    pub(crate) committables: Vec<Committable>,
+    pub committables: Vec<Committable>,
 }
 
 /// Everything a shard notes at a switch.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct ShardSnapshot {
-    pub(crate) partitions: Vec<PartitionSnapshot>,
-    pub(crate) inputs: Vec<InputsSnapshot>,
-    pub(crate) operators: Vec<OperatorSnapshot>,
+pub struct ShardSnapshot {
+    pub partitions: Vec<PartitionSnapshot>,
+    pub inputs: Vec<InputsSnapshot>,
+    pub operators: Vec<OperatorSnapshot>,
     /// What lay unread on rings (and in the shard's own lanes), by consumer.
-    pub(crate) in_rings: Vec<ChannelSnapshot>,
+    pub in_rings: Vec<ChannelSnapshot>,
     /// What producers had gathered but not sent before their switch position; comes after what lay on the rings.
-    pub(crate) unsent: Vec<ChannelSnapshot>,
-    pub(crate) sinks: Vec<SinkSnapshot>,
+    pub unsent: Vec<ChannelSnapshot>,
+    pub sinks: Vec<SinkSnapshot>,
 }
 
 fn put_layout(out: &mut Writer, layout: &Layout) {

@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use super::Stream;
 use crate::element::Timestamp;
+use crate::graph::Role;
 use crate::operator::Chain;
 use crate::operator::sink::SinkTail;
 use crate::sink::{Delivery, Sink, SinkContext, SinkError, Committable};
@@ -12,10 +13,13 @@ impl<T: 'static, C: Chain<Record = T>> Stream<T, C> {
     /// Ends the stream in a sink. The name is the identity of its pending output in checkpoints.
     #[track_caller]
     pub fn sink<S: Sink<C::Ref>>(mut self, name: impl Into<String>, sink: S) {
-        let stateful = sink.delivery() == Delivery::Transactional;
-        let op = self.path.add("sink", stateful, Location::caller());
-        self.path.flow.graph.borrow_mut().rename(op, name.into());
-        self.path.end(self.chain, None, move |_| SinkTail::<S, C>::new(sink, op));
+        let delivery = sink.delivery();
+        let op = self.path.add("sink", delivery == Delivery::Transactional, Location::caller());
+        let mut graph = self.path.flow.graph.borrow_mut();
+        graph.rename(op, name.into());
+        graph.set_role(op, Role::Sink(delivery));
+        drop(graph);
+        self.path.end(self.chain, None, move |_| Ok(SinkTail::<S, C>::new(sink, op)));
     }
 
     /// Ends the stream by forgetting every record.

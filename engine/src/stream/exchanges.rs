@@ -76,7 +76,7 @@ where
     let exchange = path.flow.graph.borrow_mut().exchange(partitioner, from);
     path.end(chain, Some(exchange), move |lanes| {
         let to = lanes.consumer(exchange);
-        tail(Outlets::new(from, to, lanes.outlets(exchange, shape)))
+        Ok(tail(Outlets::new(from, to, lanes.outlets(exchange, shape)?)))
     });
     exchange
 }

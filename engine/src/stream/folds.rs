@@ -31,7 +31,7 @@ impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
     pub fn fold<A, F>(self, init: A, f: F) -> Stream<(K::Owned, A), Folded<T, K, FoldFrom<A, F>>>
     where
         A: Record + Clone,
-        F: FnMut(&mut A, &View<T>) + 'static,
+        F: Fn(&mut A, &View<T>) + 'static,
     {
         self.rule("fold", Location::caller(), FoldFrom { init, f })
     }
@@ -53,11 +53,11 @@ impl<T: Record + Clone, K: Key + ?Sized> Keyed<T, K> {
     /// Combines the records of a key into one, beginning with the first: gives the combination after each record (Flink's rolling
     /// `reduce`).
     #[track_caller]
-    pub fn reduce<F: FnMut(&mut T, T) + 'static>(self, f: F) -> Stream<T, Reduced<T, K, F>> {
+    pub fn reduce<F: Fn(&mut T, T) + 'static>(self, f: F) -> Stream<T, Reduced<T, K, F>> {
         self.reduced("reduce", Location::caller(), f)
     }
 
-    fn reduced<F: FnMut(&mut T, T) + 'static>(
+    fn reduced<F: Fn(&mut T, T) + 'static>(
         self,
         kind: &'static str,
         built_at: &'static Location<'static>,
@@ -69,7 +69,7 @@ impl<T: Record + Clone, K: Key + ?Sized> Keyed<T, K> {
     /// The running sum of a field: gives the first record of the key with the field replaced by the sum. The closure points at the
     /// field: `.sum(|order| &mut order.price)`.
     #[track_caller]
-    pub fn sum<N: Sum, F>(self, field: F) -> Stream<T, Reduced<T, K, impl FnMut(&mut T, T) + 'static>>
+    pub fn sum<N: Sum, F>(self, field: F) -> Stream<T, Reduced<T, K, impl Fn(&mut T, T) + 'static>>
     where
         F: for<'x> Fn(&'x mut T) -> &'x mut N + 'static,
     {
@@ -82,7 +82,7 @@ impl<T: Record + Clone, K: Key + ?Sized> Keyed<T, K> {
     pub fn min<N: PartialOrd + Copy + 'static, F>(
         self,
         field: F,
-    ) -> Stream<T, Reduced<T, K, impl FnMut(&mut T, T) + 'static>>
+    ) -> Stream<T, Reduced<T, K, impl Fn(&mut T, T) + 'static>>
     where
         F: for<'x> Fn(&'x mut T) -> &'x mut N + 'static,
     {
@@ -100,7 +100,7 @@ impl<T: Record + Clone, K: Key + ?Sized> Keyed<T, K> {
     pub fn max<N: PartialOrd + Copy + 'static, F>(
         self,
         field: F,
-    ) -> Stream<T, Reduced<T, K, impl FnMut(&mut T, T) + 'static>>
+    ) -> Stream<T, Reduced<T, K, impl Fn(&mut T, T) + 'static>>
     where
         F: for<'x> Fn(&'x mut T) -> &'x mut N + 'static,
     {
@@ -117,7 +117,7 @@ impl<T: Record + Clone, K: Key + ?Sized> Keyed<T, K> {
     pub fn min_by<N: PartialOrd + 'static, F>(
         self,
         by: F,
-    ) -> Stream<T, Reduced<T, K, impl FnMut(&mut T, T) + 'static>>
+    ) -> Stream<T, Reduced<T, K, impl Fn(&mut T, T) + 'static>>
     where
         F: Fn(&T) -> N + 'static,
     {
@@ -133,7 +133,7 @@ impl<T: Record + Clone, K: Key + ?Sized> Keyed<T, K> {
     pub fn max_by<N: PartialOrd + 'static, F>(
         self,
         by: F,
-    ) -> Stream<T, Reduced<T, K, impl FnMut(&mut T, T) + 'static>>
+    ) -> Stream<T, Reduced<T, K, impl Fn(&mut T, T) + 'static>>
     where
         F: Fn(&T) -> N + 'static,
     {

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use super::{Path, Stream};
 use crate::element::Timestamp;
-use crate::graph::Flow;
+use crate::graph::{Flow, Role};
 use crate::operator::source::FromSource;
 use crate::source::Source;
 use crate::time::{Tick, Watermarks};
@@ -21,7 +21,10 @@ impl Flow {
     pub fn source<S: Source>(&self, name: impl Into<String>, source: S) -> SourceStream<S> {
         let mut path = Path { flow: self.clone(), ops: Vec::new(), input: None, timed: false };
         let op = path.add("source", true, Location::caller());
-        self.graph.borrow_mut().rename(op, name.into());
+        let mut graph = self.graph.borrow_mut();
+        graph.rename(op, name.into());
+        graph.set_role(op, Role::Source(source.replay()));
+        drop(graph);
         Stream { chain: FromSource::new(source, op), path, record: PhantomData }
     }
 }

@@ -9,7 +9,7 @@ use crate::operator::fold::{Count, FoldFrom, Reduce, Rule};
 use crate::operator::keyed::FromExchange;
 use crate::operator::window::{WindowFold, WindowResult};
 use crate::record::{Record, View};
-use crate::time::Tick;
+use crate::time::{Tick, Ticks};
 use crate::window::Tumbling;
 
 /// A keyed stream cut into windows of event time.
@@ -47,7 +47,7 @@ impl<T: Record, K: Key + ?Sized> Windowed<T, K> {
     ) -> Stream<WindowResult<K::Owned, A>, Aggregated<T, K, FoldFrom<A, F>>>
     where
         A: Record + Clone,
-        F: FnMut(&mut A, &View<T>) + 'static,
+        F: Fn(&mut A, &View<T>) + 'static,
     {
         self.rule("window_fold", Location::caller(), FoldFrom { init, f })
     }
@@ -57,7 +57,7 @@ impl<T: Record, K: Key + ?Sized> Windowed<T, K> {
     pub fn reduce<F>(self, f: F) -> Stream<WindowResult<K::Owned, T>, Aggregated<T, K, Reduce<F>>>
     where
         T: Clone,
-        F: FnMut(&mut T, T) + 'static,
+        F: Fn(&mut T, T) + 'static,
     {
         self.rule("window_reduce", Location::caller(), Reduce(f))
     }
@@ -78,11 +78,12 @@ impl<T: Record, K: Key + ?Sized> Windowed<T, K> {
             if !timed {
                 graph.borrow_mut().no_event_time(op);
             }
-            let slices = window.slices(Tick::Millisecond).unwrap_or_else(|error| {
+            let windows = window.build(Tick::Millisecond).unwrap_or_else(|error| {
+                // The graph is refused; until then it needs some windows.
                 graph.borrow_mut().bad_setting(op, error.to_string());
-                crate::window::Slices::of_one_tick()
+                Tumbling::of(Ticks(1)).build(Tick::Millisecond).expect("one tick is a window")
             });
-            WindowFold::new(op, slices, rule)
+            WindowFold::new(op, windows, rule)
         })
     }
 }

@@ -163,15 +163,16 @@ pub enum WatermarksError {
     ZeroIdleness,
 }
 
-/// A [`Watermarks`] strategy in ticks of the job, ready to make generators.
-#[derive(Clone)]
+/// A [`Watermarks`] strategy in ticks of the job, ready to make generators. The default makes no watermarks.
+#[derive(Clone, Default)]
 pub struct WatermarkPlan {
     kind: PlanKind,
     idle_after: Option<Duration>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 enum PlanKind {
+    #[default]
     None,
     Bounded(i64),
     Custom(Factory),
