@@ -7,5 +7,4 @@ fn refused() {
     cases.compile_fail("tests/refused/float_key.rs");
     cases.compile_fail("tests/refused/missing_derive.rs");
     cases.compile_fail("tests/refused/padding.rs");
-    cases.compile_fail("tests/refused/plain_with_text.rs");
 }

@@ -238,5 +238,8 @@ fn layouts_tell_keys_apart() {
     );
     assert_eq!(str::layout(), String::layout());
     assert_ne!(u64::layout().fingerprint, i64::layout().fingerprint);
-    assert_eq!([u64::layout().fingerprint, Account::layout().fingerprint], [10035510022810807093, 3966055759836807692]);
+    assert_eq!(
+        [u64::layout().fingerprint, Account::layout().fingerprint],
+        [10035510022810807093, 3966055759836807692]
+    );
 }

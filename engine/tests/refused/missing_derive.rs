@@ -4,12 +4,6 @@ struct Address {
     street: String,
 }
 
-#[derive(Record)]
-struct Order {
-    id: u64,
-    address: Address,
-}
-
 fn cross<T: Record>(_record: T) {}
 
 fn main() {
