@@ -37,7 +37,7 @@ mod ring_outlet;
 mod saved;
 mod switch;
 mod sync;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;
 
 pub use batch::{Batch, BatchShape, Views};

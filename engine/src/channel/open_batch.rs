@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::batch::{Batch, BatchShape};
-use super::frame::{FrameWriter, HEADER_WORDS, Word, bytes_of, stride, words_for};
+use super::frame::{FrameWriter, HEADER_WORDS, WORD_BYTES, Word, bytes_of, stride, words_for};
 use crate::element::{KeyHash, Timestamp};
 use crate::key::{Key, KeyShape};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX};
@@ -49,7 +49,8 @@ impl OpenBatch {
             key_ends: ends(shape.key == KeyShape::Var),
             keys: Vec::with_capacity(limit * key_size),
             record_ends: ends(shape.record_size.is_none()),
-            records: RecordBuf::with_capacity(record_bytes),
+            // Never without memory: even empty records lie at a multiple of 16.
+            records: RecordBuf::with_capacity(record_bytes.max(WORD_BYTES)),
         }
     }
 

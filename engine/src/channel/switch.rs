@@ -104,7 +104,7 @@ impl SwitchObserver {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
