@@ -23,7 +23,7 @@ use crate::runtime::placement::CoreId;
 use crate::runtime::wait::Rest;
 use glommio::io::{BufferedFile, DmaBuffer, DmaFile, OpenOptions};
 use glommio::timer::Timer;
-use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -61,7 +61,9 @@ pub(super) fn probe() -> Result<(), String> {
 
 fn make_executor(core: Option<CoreId>) -> Result<LocalExecutor, String> {
     let placement = core.map_or(Placement::Unbound, |core| Placement::Fixed(core.0));
-    let builder = LocalExecutorBuilder::new(placement).io_memory(REGISTERED_BYTES);
+    let builder = LocalExecutorBuilder::new(placement)
+        .io_memory(REGISTERED_BYTES)
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(1));
     builder.make().map_err(|error| error.to_string())
 }
 
