@@ -148,3 +148,55 @@ pub struct RecordError {
     /// What is wrong with the bytes.
     pub reason: String,
 }
+
+mod temporary {
+    #![allow(unsafe_code, missing_docs)]
+    use super::*;
+    // SAFETY: throw-away.
+    unsafe impl Record for String {
+        type View = str;
+        const SIZE: Option<usize> = None;
+        const PLAIN: bool = false;
+        fn encode(&self, out: &mut RecordBuf) {
+            out.extend_from_slice(self.as_bytes());
+        }
+        unsafe fn view_unchecked(bytes: &[u8]) -> &str {
+            // SAFETY: throw-away.
+            unsafe { std::str::from_utf8_unchecked(bytes) }
+        }
+        fn view(bytes: &[u8]) -> Result<&str, RecordError> {
+            std::str::from_utf8(bytes)
+                .map_err(|e| RecordError { expected: "str".into(), reason: e.to_string() })
+        }
+        fn owned(view: &str) -> String {
+            view.to_owned()
+        }
+        fn layout() -> Layout {
+            Layout { text: "str".into(), fingerprint: 0 }
+        }
+    }
+    macro_rules! plain {
+        ($($t:ty),*) => {$(
+            // SAFETY: throw-away.
+            unsafe impl Record for $t {
+                type View = $t;
+                const SIZE: Option<usize> = Some(size_of::<$t>());
+                const PLAIN: bool = true;
+                fn encode(&self, out: &mut RecordBuf) {
+                    out.extend_from_slice(&self.to_le_bytes());
+                }
+                unsafe fn view_unchecked(bytes: &[u8]) -> &$t {
+                    // SAFETY: throw-away.
+                    unsafe { &*bytes.as_ptr().cast::<$t>() }
+                }
+                fn view(bytes: &[u8]) -> Result<&$t, RecordError> {
+                    // SAFETY: throw-away.
+                    Ok(unsafe { Self::view_unchecked(bytes) })
+                }
+                fn owned(view: &$t) -> $t { *view }
+                fn layout() -> Layout { Layout { text: stringify!($t).into(), fingerprint: 1 } }
+            }
+        )*};
+    }
+    plain!(i64, u64, u32);
+}
