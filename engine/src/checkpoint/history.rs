@@ -344,7 +344,9 @@ impl History {
             for _ in 0..fields.count("pages", PageId::BYTES + PageEntry::BYTES)? {
                 let (id, entry) = (PageId::get(fields)?, PageEntry::get(fields)?);
                 history.check(fields, entry)?;
-                history.set(ShardId(shard as u16), id, entry);
+                if history.set(ShardId(shard as u16), id, entry).is_present() {
+                    return Err(fields.error("page entry", format_args!("{id:?} comes twice")));
+                }
             }
         }
         Ok(history)
