@@ -58,7 +58,8 @@ impl StateDir {
         Ok((StateDir { disk, path: path.to_owned(), _lock: lock }, existing))
     }
 
-    /// Creates the directory of the delta files and makes it durable.
+    /// Creates the directory of the delta files where it is missing, and makes all names in the state directory durable: also those that
+    /// a process killed half-way through their creation left behind.
     pub(crate) fn create_delta_dir(&self) -> Result<(), StateDirError> {
         let delta = self.delta_dir();
         let created = self.disk.create_dir_all(&delta).and_then(|()| self.disk.sync_dir(&self.path));

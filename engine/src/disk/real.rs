@@ -77,7 +77,8 @@ impl Disk for RealDisk {
         match file.try_lock() {
             Ok(()) => {
                 // What a dead holder wrote is replaced only now that the lock is ours.
-                let written = file.set_len(0).and_then(|()| file.write_all_at(owner.as_bytes(), 0));
+                let written = file.write_all_at(owner.as_bytes(), 0);
+                let written = written.and_then(|()| file.set_len(owner.len() as u64));
                 placed("cannot write to the lock file", path, written)?;
                 Ok(DiskLock::Held(Box::new(file)))
             }
