@@ -25,6 +25,7 @@ pub mod journal;
 pub mod lines;
 mod offset;
 pub mod print;
+pub mod tcp;
 pub mod text_file;
 
 pub use clicks::{Click, Clicks};
@@ -34,4 +35,5 @@ pub use file_sink::FileSink;
 pub use generator::Generator;
 pub use lines::{LineFormat, Utf8Policy};
 pub use print::Print;
+pub use tcp::{JournalOptions, OnFailedRecord, TcpLines};
 pub use text_file::TextFiles;
