@@ -10,6 +10,7 @@ use std::sync::Arc;
 mod blocking;
 mod real;
 
+pub(crate) use blocking::OpenFiles;
 pub use blocking::{BlockingShardDisk, HeapBuffer};
 pub use real::RealDisk;
 

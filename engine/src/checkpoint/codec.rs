@@ -233,8 +233,11 @@ impl<'a> Reader<'a> {
     /// Reads what [`Writer::put_str`] wrote.
     pub fn str(&mut self, what: &'static str) -> Result<&'a str, CodecError> {
         let offset = self.at;
-        std::str::from_utf8(self.bytes(what)?)
-            .map_err(|error| CodecError { what, offset, problem: error.to_string() })
+        std::str::from_utf8(self.bytes(what)?).map_err(|error| CodecError {
+            what,
+            offset,
+            problem: error.to_string(),
+        })
     }
 
     /// Reads what [`Writer::put_option`] wrote.

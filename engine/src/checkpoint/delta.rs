@@ -98,10 +98,8 @@ impl MetaLocation {
                 let (block, len) = (fields.u32("block of metadata")?, fields.u64("length of metadata")?);
                 let crcs = fields.list("CRCs of metadata", 4, |fields| fields.u32("CRC of metadata"))?;
                 if len.div_ceil(META_PIECE_BYTES as u64) != crcs.len() as u64 {
-                    return Err(fields.error(
-                        "CRCs of metadata",
-                        format_args!("{len} bytes do not have {}", crcs.len()),
-                    ));
+                    return Err(fields
+                        .error("CRCs of metadata", format_args!("{len} bytes do not have {}", crcs.len())));
                 }
                 Ok(MetaLocation::InFile { block, len, crcs })
             }

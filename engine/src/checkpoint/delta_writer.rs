@@ -245,9 +245,8 @@ impl DeltaWriter {
     fn next_block(&mut self, disk: &mut dyn ShardDisk) -> &mut [u8] {
         self.blocks = self.blocks.checked_add(1).expect("no disk holds a file of 2^32 blocks");
         let spare = &mut self.spare;
-        let (buffer, filled) = self
-            .filling
-            .get_or_insert_with(|| (spare.pop().unwrap_or_else(|| disk.buffer(BUFFER_BYTES)), 0));
+        let (buffer, filled) =
+            self.filling.get_or_insert_with(|| (spare.pop().unwrap_or_else(|| disk.buffer(BUFFER_BYTES)), 0));
         let start = *filled;
         *filled += BLOCK_BYTES;
         &mut buffer.bytes_mut()[start..start + BLOCK_BYTES]

@@ -44,7 +44,9 @@ pub enum CheckpointError {
         shard: ShardId,
     },
     /// It does not fit those before it.
-    #[error("checkpoint {epoch} does not fit the ones before it: {problem}; this is a mistake of the engine, please report it")]
+    #[error(
+        "checkpoint {epoch} does not fit the ones before it: {problem}; this is a mistake of the engine, please report it"
+    )]
     Misfit {
         /// The checkpoint.
         epoch: Epoch,
@@ -272,7 +274,9 @@ pub enum GoingBackRefused {
         older: Epoch,
     },
     /// There is none.
-    #[error("checkpoint {damaged} cannot be used, and no older one is retained; restore the state directory from a backup, or start afresh in a new one")]
+    #[error(
+        "checkpoint {damaged} cannot be used, and no older one is retained; restore the state directory from a backup, or start afresh in a new one"
+    )]
     NoneOlder {
         /// The checkpoint that cannot be used.
         damaged: Epoch,

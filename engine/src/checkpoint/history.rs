@@ -1,6 +1,6 @@
 //! What the manifest log adds up to: the newest page maps, the way back to each retained checkpoint, and who needs which file.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::codec::{CodecError, Reader, Writer};
 use super::delta::{DeltaFile, MetaLocation};
@@ -112,20 +112,23 @@ impl History {
         if !checkpoint.fresh_maps && !self.retained.is_empty() && self.maps.len() != shards.len() {
             return Some(format!("{} shards follow {}", shards.len(), self.maps.len()));
         }
-        let own: HashMap<FileNo, u32> = shards.iter().filter_map(|part| part.file).collect();
-        if own.len() != shards.iter().filter(|part| part.file.is_some()).count() {
-            return Some("two shards have one file".to_owned());
-        }
-        if let Some(no) = own.keys().find(|no| !self.is_free(**no)) {
+        let mut files: Vec<FileNo> = shards.iter().filter_map(|part| part.file).map(|(no, _)| no).collect();
+        if let Some(no) = files.iter().find(|no| !self.is_free(**no)) {
             return Some(format!("{no:?} is not free"));
         }
-        let pages = shards.iter().flat_map(|part| &part.pages);
-        let mut known = pages.map(|(id, entry)| {
-            let own = own.get(&entry.file).is_some_and(|blocks| 0 < entry.block && entry.block < *blocks);
-            (own || self.knows(*entry), id, entry)
-        });
-        if let Some((_, id, entry)) = known.find(|(known, _, _)| !known) {
-            return Some(format!("{id:?} lies in the unknown block {} of {:?}", entry.block, entry.file));
+        files.sort_unstable();
+        if files.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Some("two shards have one file".to_owned());
+        }
+        for part in shards {
+            let (own, blocks) = part.file.unwrap_or((FileNo::NONE, 0));
+            let known = |entry: &PageEntry| match entry.file {
+                file if file == own => 0 < entry.block && entry.block < blocks,
+                _ => self.knows(*entry),
+            };
+            if let Some((id, entry)) = part.pages.iter().find(|(_, entry)| !known(entry)) {
+                return Some(format!("{id:?} lies in the unknown block {} of {:?}", entry.block, entry.file));
+            }
         }
         let stray = shards.iter().find(|part| !meta_fits(&part.meta, part.file.map(|(_, blocks)| blocks)))?;
         Some(format!("metadata {:?} lies outside of its file {:?}", stray.meta, stray.file))
@@ -312,7 +315,8 @@ impl History {
         let start = fields.clone();
         for i in 0..history.retained.len() {
             for shard in history.retained[i].shards.clone() {
-                let file = shard.file.and_then(|no| history.files.get(no.0 as usize)).and_then(Option::as_ref);
+                let file =
+                    shard.file.and_then(|no| history.files.get(no.0 as usize)).and_then(Option::as_ref);
                 if !meta_fits(&shard.meta, file.map(|file| file.file.blocks)) {
                     return Err(start.error("metadata", "it lies outside of its file"));
                 }

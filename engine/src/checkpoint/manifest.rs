@@ -56,15 +56,9 @@ pub(crate) enum Tail {
     /// Zeros.
     Clean,
     /// A record that was being written when the process or the machine died.
-    Torn {
-        offset: u64,
-        bytes: u64,
-    },
+    Torn { offset: u64, bytes: u64 },
     /// A record that had been durable.
-    Damaged {
-        offset: u64,
-        problem: String,
-    },
+    Damaged { offset: u64, problem: String },
 }
 
 /// Why a manifest cannot be read at all.

@@ -91,12 +91,12 @@ impl PageId {
     }
 }
 
-const CHUNK_PAGES: usize = 256;
+const CHUNK_PAGES: usize = 1024;
 
 type Chunk = [PageEntry; CHUNK_PAGES];
 
 /// The pages of one shard. Pages of an arena are numbered densely, so that an entry is found by index; a stray large number costs a chunk
-/// of 256 entries and pointers up to it, not a table.
+/// of 1024 entries and pointers up to it, not a table.
 #[derive(Clone, Debug, Default)]
 pub struct PageMap {
     arenas: BTreeMap<ArenaNo, ArenaPages>,

@@ -105,12 +105,7 @@ pub(crate) fn load(
 }
 
 /// Makes sure that a file is there, is the right one, and is long enough. Cheap: its pages are not looked at.
-fn check_file(
-    disk: &dyn Disk,
-    state_dir: &Path,
-    file: DeltaFile,
-    epoch: Epoch,
-) -> Result<(), RestoreError> {
+fn check_file(disk: &dyn Disk, state_dir: &Path, file: DeltaFile, epoch: Epoch) -> Result<(), RestoreError> {
     let path = state_dir.join(DELTA_DIR).join(delta_file_name(file.epoch, file.shard));
     let failed = |error: &io::Error| match error.kind() {
         io::ErrorKind::NotFound => RestoreError::MissingFile { path: path.clone(), epoch },
@@ -139,7 +134,9 @@ fn read_meta(
     let (block, len, crcs, file) = match (&place.meta, place.file) {
         (MetaLocation::Inline(bytes), _) => return Ok(bytes.clone()),
         (MetaLocation::InFile { block, len, crcs }, Some(file)) => (*block, *len, crcs, file),
-        (MetaLocation::InFile { .. }, None) => unreachable!("a checkpoint with metadata outside of a file is refused"),
+        (MetaLocation::InFile { .. }, None) => {
+            unreachable!("a checkpoint with metadata outside of a file is refused")
+        }
     };
     let path = files.path(file);
     let start = u64::from(block) * BLOCK_BYTES as u64;

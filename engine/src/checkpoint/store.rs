@@ -121,6 +121,8 @@ pub struct CheckpointStore {
     log: ManifestLog,
     /// The log holds, or may hold, something that must not be found again: it is to be written anew before anything else.
     log_in_doubt: bool,
+    /// The largest epoch that was tried, with success or without.
+    last_tried: Epoch,
     /// Files that nothing needs once the log is not in doubt, with their sizes.
     garbage: Vec<(PathBuf, u64)>,
 }
@@ -164,8 +166,9 @@ impl CheckpointStore {
         }
         let log_in_doubt = report.torn_tail.is_some() || report.damage.is_some();
         let retain = options.retain.max(1);
-        let garbage = Vec::new();
-        let store = CheckpointStore { dir, job, hash_seed, retain, history, log, log_in_doubt, garbage };
+        let (last_tried, garbage) = (history.last_epoch, Vec::new());
+        let store =
+            CheckpointStore { dir, job, hash_seed, retain, history, log, log_in_doubt, last_tried, garbage };
         Ok((store, report))
     }
 
@@ -184,9 +187,10 @@ impl CheckpointStore {
         self.dir.delta_dir()
     }
 
-    /// The number of the next checkpoint, unless a failed one in this process already had it.
+    /// The number of the next checkpoint: larger than that of any checkpoint that was committed, or failed or was discarded since the
+    /// store was opened.
     pub fn next_epoch(&self) -> Epoch {
-        Epoch(self.history.last_epoch.0 + 1)
+        Epoch(self.last_tried.0 + 1)
     }
 
     /// Sinks may have made visible what belongs to checkpoints up to this one; 0 for none.
@@ -217,14 +221,13 @@ impl CheckpointStore {
         }
         if self.history.newest().map(|newest| newest.epoch) != from {
             let mut history = self.history.clone();
-            let gone = history.rewind(from);
+            history.rewind(from);
             let before = std::mem::replace(&mut self.history, history);
             self.log_in_doubt = true;
             if let Err(error) = self.settle() {
                 self.history = before;
                 return Err(error);
             }
-            self.retire(gone);
         }
         self.settle()?;
         self.find_leftovers()?;
@@ -235,14 +238,16 @@ impl CheckpointStore {
     /// [`CheckpointError::Unsettled`], no restart ever will.
     pub fn commit(&mut self, record: CheckpointRecord) -> Result<CommitReport, CheckpointError> {
         let epoch = record.epoch;
+        self.last_tried = self.last_tried.max(epoch);
         let delta_bytes = record.shards.iter().map(DeltaSummary::bytes).sum();
         let written: Vec<_> = record.shards.iter().map(|delta| (delta.shard, delta.bytes())).collect();
         let committed = self.settle().and_then(|()| self.append(record));
         if committed.is_err() {
             // Removed by `tidy`, and not before the log is known not to name them.
             let paths = written.iter().filter(|(_, bytes)| *bytes > 0);
-            self.garbage
-                .extend(paths.map(|(shard, bytes)| (delta_path(&self.dir.delta_dir(), epoch, *shard), *bytes)));
+            self.garbage.extend(
+                paths.map(|(shard, bytes)| (delta_path(&self.dir.delta_dir(), epoch, *shard), *bytes)),
+            );
         }
         Ok(CommitReport {
             epoch,
@@ -267,6 +272,7 @@ impl CheckpointStore {
 
     /// Forgets a checkpoint that failed before it was committed: the shards' files go with the next [`CheckpointStore::tidy`].
     pub fn discard(&mut self, epoch: Epoch, shards: u16) {
+        self.last_tried = self.last_tried.max(epoch);
         let dir = self.dir.delta_dir();
         self.garbage.extend((0..shards).map(|shard| (delta_path(&dir, epoch, ShardId(shard)), 0)));
     }
@@ -300,7 +306,8 @@ impl CheckpointStore {
     /// Pages of a shard that lie in files which are nearly empty otherwise, at most about `pages_max` (whole files are worth more than
     /// parts). If the shard saves them with the next checkpoint as if they were dirty, those files can go.
     pub fn sparse_pages(&self, shard: ShardId, pages_max: usize) -> Vec<PageId> {
-        let mut files: Vec<(FileNo, &FileUse)> = self.history.files().filter(|(_, used)| used.live > 0).collect();
+        let mut files: Vec<(FileNo, &FileUse)> =
+            self.history.files().filter(|(_, used)| used.live > 0).collect();
         files.retain(|(_, used)| used.file.shard == shard && !used.has_meta);
         files.sort_by_key(|(_, used)| used.live);
         let surplus = files.len().saturating_sub(FILES_PER_SHARD_MAX);
@@ -399,7 +406,8 @@ impl CheckpointStore {
 
     fn retire(&mut self, files: Vec<DeltaFile>) {
         let dir = self.dir.delta_dir();
-        self.garbage.extend(files.iter().map(|file| (delta_path(&dir, file.epoch, file.shard), file.bytes())));
+        self.garbage
+            .extend(files.iter().map(|file| (delta_path(&dir, file.epoch, file.shard), file.bytes())));
     }
 
     /// Whatever lies in the delta directory and is not in the history was left by a checkpoint that never came to its end.
@@ -420,7 +428,7 @@ impl CheckpointStore {
     }
 
     #[cfg(test)]
-    pub(crate) fn history(&self) -> &History {
+    pub(super) fn history(&self) -> &History {
         &self.history
     }
 }

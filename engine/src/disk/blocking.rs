@@ -119,7 +119,11 @@ impl OpenFiles {
     ) -> Result<(), DiskError> {
         let Some((file, path)) = self.files.get(&handle) else {
             let unknown = io::Error::other("the shard has not opened this file, or has closed it");
-            return Err(DiskError::new(attempt, &PathBuf::from(format!("file handle {}", handle.0)), &unknown));
+            return Err(DiskError::new(
+                attempt,
+                &PathBuf::from(format!("file handle {}", handle.0)),
+                &unknown,
+            ));
         };
         action(file.as_ref()).map_err(|error| DiskError::new(attempt, path, &error))
     }
@@ -144,12 +148,12 @@ mod tests {
         let read = disk.submit(DiskOp::Read { file, offset: 0, buffer });
         disk.submit(DiskOp::Close { file });
         assert_eq!(disk.outstanding(), 4);
-        let mut answers = std::iter::from_fn(|| disk.poll()).inspect(|done| assert!(done.result.is_ok()));
-        let answer = answers.find(|done| done.ticket == read).unwrap();
+        let answers: Vec<DiskDone> = std::iter::from_fn(|| disk.poll()).collect();
+        assert!(answers.iter().all(|done| done.result.is_ok()));
+        let answer = answers.into_iter().find(|done| done.ticket == read).unwrap();
         let bytes = answer.buffer.unwrap();
         assert!(bytes.bytes()[..BLOCK_BYTES].iter().all(|b| *b == 9));
         assert!(bytes.bytes()[BLOCK_BYTES..].iter().all(|b| *b == 1));
-        drop(answers);
         disk.submit(DiskOp::Sync { file });
         let done = disk.poll().unwrap();
         assert!(done.result.unwrap_err().to_string().contains("file handle 7"));

@@ -38,7 +38,10 @@ impl Disk for RealDisk {
 
     fn open_or_create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        Ok(Arc::new(RealFile { file: placed("cannot open or create", path, options)?, path: path.to_owned() }))
+        Ok(Arc::new(RealFile {
+            file: placed("cannot open or create", path, options)?,
+            path: path.to_owned(),
+        }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
