@@ -37,6 +37,8 @@ mod ring_outlet;
 mod saved;
 mod switch;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batch, BatchShape, Views};
 pub use error::{ChannelError, FrameError, FrameFault};

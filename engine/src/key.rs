@@ -89,7 +89,9 @@ pub enum KeyShape {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a key",
     label = "not a key",
-    note = "add `#[derive(Key)]` to `{Self}` if it is yours"
+    note = "keys are integers, `bool`, `char`, `String`, `[u8; N]`, `Vec<u8>`, `Option`s and tuples of these, and types with \
+            `#[derive(Key)]`",
+    note = "floats are not keys: round them to an integer, or use `to_bits()`"
 )]
 pub unsafe trait Key: 'static {
     /// The key as a value of its own.

@@ -50,6 +50,7 @@
 
 mod archive;
 mod compound;
+mod debug;
 mod field;
 mod layout;
 mod plain;
@@ -68,6 +69,7 @@ pub(crate) mod derived {
         Checker, Decoder, Encoder, check_field, decode_field, encode, layout, owned, resolve_field, size,
         unknown_variant, view, view_unchecked,
     };
+    pub use super::debug::{ShowDebug, ShowNothing, Shown};
     pub use super::plain::{FieldBytes, assert_no_padding, copy_plain, encode_plain};
     pub use super::{Description, Field, Layout, Plain, RECORD_ALIGN, Record, RecordBuf, RecordError};
 }

@@ -55,11 +55,7 @@ pub fn body(shape: &Fields, fields: &[Field], each: impl Fn(&Field) -> TokenStre
 
 /// The calls that describe a list of fields: ` { id: u64, who: String }`, `(u64, String)` or nothing. `describe` gives the call
 /// for one type.
-pub fn describe(
-    shape: &Fields,
-    fields: &[Field],
-    describe: impl Fn(&Type) -> TokenStream,
-) -> TokenStream {
+pub fn describe(shape: &Fields, fields: &[Field], describe: impl Fn(&Type) -> TokenStream) -> TokenStream {
     let (open, close) = match shape {
         Fields::Named(_) => (" { ", " }"),
         Fields::Unnamed(_) => ("(", ")"),
@@ -86,11 +82,15 @@ pub fn plain_name(name: &Ident) -> String {
     name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)
 }
 
-/// The generics with a bound on each type parameter.
-pub fn bounded(generics: &Generics, bound: &TokenStream) -> Generics {
+/// The generics with bounds on each type parameter, given its name.
+pub fn bounded(generics: &Generics, bounds: impl Fn(&Ident) -> Vec<TokenStream>) -> Generics {
     let mut generics = generics.clone();
     for parameter in generics.type_params_mut() {
-        parameter.bounds.push(parse_quote!(#bound));
+        // A view has no defaults of its own.
+        parameter.default = None;
+        for bound in bounds(&parameter.ident) {
+            parameter.bounds.push(parse_quote!(#bound));
+        }
     }
     generics
 }

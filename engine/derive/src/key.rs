@@ -21,13 +21,10 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
         Data::Union(_) => return Err(Error::new_spanned(&input.ident, "a union cannot be a key")),
     };
     let Parts { width, put, take, describe } = parts;
-    let generics = bounded(&input.generics, &quote!(#private::KeyPart + ::core::clone::Clone));
-    let mut generics = generics;
-    // A parameter stands for a type that is its own `Owned`, as the fields of `Self` are.
-    for parameter in input.generics.type_params() {
-        let name = &parameter.ident;
-        generics.make_where_clause().predicates.push(syn::parse_quote!(#name: #private::KeyPart<Owned = #name>));
-    }
+    // A parameter is its own `Owned`, as the fields of `Self` are.
+    let generics = bounded(&input.generics, |name| {
+        vec![quote!(#private::KeyPart<Owned = #name>), quote!(::core::clone::Clone)]
+    });
     let (impl_generics, type_generics, bounds) = generics.split_for_impl();
     let (name, text) = (&input.ident, plain_name(&input.ident));
     // SAFETY: the encodings of keys, each of which can be followed by others, one after the other; or an integer of fixed width
@@ -65,9 +62,7 @@ fn of_struct(private: &TokenStream, shape: &Fields) -> Parts {
     let list = fields::list(shape);
     let types: Vec<_> = list.iter().map(|field| field.ty).collect();
     let members = list.iter().map(|field| &field.member);
-    let body = fields::body(shape, &list, |Field { ty, .. }| {
-        quote!(<#ty as #private::KeyPart>::take(bytes))
-    });
+    let body = fields::body(shape, &list, |Field { ty, .. }| quote!(<#ty as #private::KeyPart>::take(bytes)));
     Parts {
         width: quote!(#private::total_width(&[#(<#types as #private::KeyPart>::WIDTH),*])),
         put: quote!(#(<#types as #private::KeyPart>::put(&self.#members, out);)*),

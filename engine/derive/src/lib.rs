@@ -31,7 +31,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// - `crate = path`: where the engine is, if it can not be found in `Cargo.toml` (for macros that re-export it);
 /// - `view = Name`: the name of the view;
-/// - `derive(Debug, PartialEq)`: traits that the view derives;
+/// - `derive(PartialEq, Eq, Hash)`: traits that the view derives (`Debug` it always has), where the type is not generic;
 /// - `no_accessors`: none are generated, for a type that has methods of these names.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {

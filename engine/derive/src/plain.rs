@@ -35,7 +35,7 @@ pub fn expand_struct(context: &Context, repr: &Repr, shape: &Fields) -> Result<T
     });
     let checks = list.iter().map(|Field { member, ty, .. }| {
         // SAFETY: `value` is aligned and its bytes are initialised, and so are its fields'.
-        quote!(unsafe { #private::check_field::<#ty>(&raw const (*value).#member, checker) }?;)
+        quote!(unsafe { #private::check_field::<#ty>((&raw const (*value).#member).cast(), checker) }?;)
     });
     let members = list.iter().map(|field| &field.member);
     let describe = fields::describe(shape, &list, |ty| context.describe_type(ty));
@@ -77,7 +77,10 @@ pub fn expand_enum(context: &Context, integer: &Ident, data: &DataEnum) -> Resul
     refuse_generics(context)?;
     refuse_view_attributes(context)?;
     if integer == "usize" || integer == "isize" {
-        return Err(Error::new_spanned(integer, "`usize` and `isize` have no fixed width: use `u8` or `u64`"));
+        return Err(Error::new_spanned(
+            integer,
+            "`usize` and `isize` have no fixed width: use `u8` or `u64`",
+        ));
     }
     let (name, text) = (&input.ident, plain_name(&input.ident));
     let names: Vec<_> = data.variants.iter().map(|variant| &variant.ident).collect();

@@ -2,10 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Data, DeriveInput, Error, Fields, Generics, Ident, Result};
+use syn::{Data, DeriveInput, Error, Fields, Generics, Ident, Result, parse_quote};
 
 use crate::attributes::{Attributes, Repr};
-use crate::fields::{Field, bounded};
+use crate::fields::{Field, bounded, plain_name};
 use crate::{paths, plain, record_enum, record_struct};
 
 /// What every form's code is made with.
@@ -28,10 +28,19 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let repr = Repr::read(&input.attrs)?;
     let private = paths::private(attributes.krate.as_ref())?;
     if let Some(lifetime) = input.generics.lifetimes().next() {
-        return Err(Error::new_spanned(lifetime, "a record owns its data: it cannot have lifetime parameters"));
+        return Err(Error::new_spanned(
+            lifetime,
+            "a record owns its data: it cannot have lifetime parameters",
+        ));
+    }
+    if let (Some(path), Some(_)) = (attributes.view_derives.first(), input.generics.type_params().next()) {
+        return Err(Error::new_spanned(
+            path,
+            "the view of a generic record cannot derive: implement the trait by hand",
+        ));
     }
     let view = attributes.view.clone().unwrap_or_else(|| format_ident!("{}View", input.ident));
-    let generics = bounded(&input.generics, &quote!(#private::Field));
+    let generics = bounded(&input.generics, |_| vec![quote!(#private::Field)]);
     let context = Context { input, private, attributes, view, generics };
     match &input.data {
         Data::Struct(data) if repr.fixed_order => plain::expand_struct(&context, &repr, &data.fields),
@@ -86,6 +95,49 @@ impl Context<'_> {
         let doc = format!("An archived [`{}`], seen in place.", self.input.ident);
         let derives = &self.attributes.view_derives;
         quote!(#[doc = #doc] #[derive(#(#derives),*)] #[allow(dead_code)])
+    }
+
+    /// The implementation of `Debug` for the view, whose body `body` formats into `f`.
+    pub fn debug_impl(&self, body: &TokenStream) -> TokenStream {
+        let (private, view) = (&self.private, &self.view);
+        let mut generics = self.generics.clone();
+        for parameter in self.input.generics.type_params() {
+            let name = &parameter.ident;
+            let bound = parse_quote!(<#name as #private::Field>::Native: ::core::fmt::Debug);
+            generics.make_where_clause().predicates.push(bound);
+        }
+        let (impl_generics, type_generics, bounds) = generics.split_for_impl();
+        quote! {
+            #[automatically_derived]
+            impl #impl_generics ::core::fmt::Debug for #view #type_generics #bounds {
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    #[allow(unused_imports)]
+                    use #private::{ShowDebug as _, ShowNothing as _};
+                    #body
+                }
+            }
+        }
+    }
+
+    /// The calls that format the fields of `name`; `place` is the reference to a field.
+    pub fn debug_fields(
+        &self,
+        name: &Ident,
+        shape: &Fields,
+        list: &[Field],
+        place: impl Fn(&Field) -> TokenStream,
+    ) -> TokenStream {
+        let (private, name) = (&self.private, plain_name(name));
+        let fields = list.iter().map(|field| {
+            let place = place(field);
+            let label = field.name.map(plain_name).map(|name| quote!(#name,));
+            quote!(.field(#label (&&#private::Shown(#place)).shown()))
+        });
+        match shape {
+            Fields::Named(_) => quote!(f.debug_struct(#name) #(#fields)* .finish()),
+            Fields::Unnamed(_) => quote!(f.debug_tuple(#name) #(#fields)* .finish()),
+            Fields::Unit => quote!(f.write_str(#name)),
+        }
     }
 
     /// The expression that is true where all fields are inline.

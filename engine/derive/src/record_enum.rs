@@ -51,6 +51,7 @@ pub fn expand(context: &Context, data: &DataEnum, without_data: bool) -> Result<
     let back = back(context, &variants);
     let field = field(context, &variants, without_data);
     let record = context.record_impl();
+    let debug = debug(context, &variants);
     Ok(quote! {
         #types
         const _: () = {
@@ -59,6 +60,7 @@ pub fn expand(context: &Context, data: &DataEnum, without_data: bool) -> Result<
             #back
             #field
             #record
+            #debug
         };
     })
 }
@@ -76,9 +78,11 @@ fn types(context: &Context, variants: &[Variant], without_data: bool) -> TokenSt
     let views = variants.iter().map(|variant| {
         let doc = format!("The variant `{}`.", plain_name(variant.name));
         let name = variant.name;
-        let body = fields::body(variant.shape, &variant.fields, |Field { ty, .. }| {
-            quote!(<#ty as #private::Field>::Native)
-        });
+        let body = fields::body(
+            variant.shape,
+            &variant.fields,
+            |Field { ty, .. }| quote!(<#ty as #private::Field>::Native),
+        );
         quote!(#[doc = #doc] #name #body)
     });
     let resolvers = variants.iter().map(|Variant { name, fields, .. }| {
@@ -105,9 +109,8 @@ fn bytes(context: &Context, variants: &[Variant]) -> TokenStream {
     let parameters = generics.type_params().map(|parameter| &parameter.ident);
     let parameters = quote!(::core::marker::PhantomData<(#(#parameters,)*)>);
     let structs = variants.iter().map(|Variant { bytes, fields, .. }| {
-        let fields = fields.iter().map(|Field { binding, ty, .. }| {
-            quote!(#binding: <#ty as #private::Field>::Native)
-        });
+        let fields =
+            fields.iter().map(|Field { binding, ty, .. }| quote!(#binding: <#ty as #private::Field>::Native));
         quote! {
             #[repr(C)]
             #[allow(dead_code)]
@@ -185,9 +188,11 @@ fn back(context: &Context, variants: &[Variant]) -> TokenStream {
     let (impl_generics, type_generics, bounds) = generics.split_for_impl();
     let owners = variants.iter().map(|variant| {
         let (pattern, variant_name) = (variant.pattern(), variant.name);
-        let owner = fields::body(variant.shape, &variant.fields, |Field { ty, binding, .. }| {
-            quote!(#private::decode_field::<#ty>(#binding, decoder)?)
-        });
+        let owner = fields::body(
+            variant.shape,
+            &variant.fields,
+            |Field { ty, binding, .. }| quote!(#private::decode_field::<#ty>(#binding, decoder)?),
+        );
         quote!(#view::#variant_name #pattern => #name::#variant_name #owner)
     });
     let checks = variants.iter().map(|Variant { fields, bytes, tag, .. }| {
@@ -236,6 +241,20 @@ fn back(context: &Context, variants: &[Variant]) -> TokenStream {
     }
 }
 
+fn debug(context: &Context, variants: &[Variant]) -> TokenStream {
+    let view = &context.view;
+    let arms = variants.iter().map(|variant| {
+        let Variant { name, shape, fields, .. } = variant;
+        let pattern = variant.pattern();
+        let print = context.debug_fields(name, shape, fields, |field| {
+            let binding = &field.binding;
+            quote!(#binding)
+        });
+        quote!(#view::#name #pattern => #print)
+    });
+    context.debug_impl(&quote!(match self { #(#arms),* }))
+}
+
 fn field(context: &Context, variants: &[Variant], without_data: bool) -> TokenStream {
     let Context { input, private, view, generics, .. } = context;
     let (name, text) = (&input.ident, plain_name(&input.ident));
@@ -243,7 +262,8 @@ fn field(context: &Context, variants: &[Variant], without_data: bool) -> TokenSt
     let inline = context.all_inline(variants.iter().flat_map(|variant| &variant.fields));
     let offsets = variants.iter().flat_map(|Variant { bytes, fields, .. }| {
         let bindings = fields.iter().map(|field| &field.binding);
-        let offsets = bindings.map(|binding| quote!(::core::mem::offset_of!(#bytes #type_generics, #binding)));
+        let offsets =
+            bindings.map(|binding| quote!(::core::mem::offset_of!(#bytes #type_generics, #binding)));
         offsets.collect::<Vec<_>>()
     });
     let describe = variants.iter().enumerate().map(|(number, Variant { name, shape, fields, .. })| {

@@ -15,6 +15,11 @@ pub fn expand(context: &Context, shape: &Fields) -> Result<TokenStream> {
     let back = back(context, shape, &list);
     let field = field(context, shape, &list);
     let record = context.record_impl();
+    let debug = context.debug_fields(&context.input.ident, shape, &list, |field| {
+        let member = &field.member;
+        quote!(&self.#member)
+    });
+    let debug = context.debug_impl(&debug);
     let accessors = accessors(context, &list, false);
     Ok(quote! {
         #view
@@ -23,6 +28,7 @@ pub fn expand(context: &Context, shape: &Fields) -> Result<TokenStream> {
             #back
             #field
             #record
+            #debug
             #accessors
         };
     })
@@ -103,9 +109,11 @@ fn back(context: &Context, shape: &Fields, list: &[Field]) -> TokenStream {
     let Context { input, private, view, generics, .. } = context;
     let name = &input.ident;
     let (impl_generics, type_generics, bounds) = generics.split_for_impl();
-    let owner = fields::body(shape, list, |Field { member, ty, .. }| {
-        quote!(#private::decode_field::<#ty>(&self.#member, decoder)?)
-    });
+    let owner = fields::body(
+        shape,
+        list,
+        |Field { member, ty, .. }| quote!(#private::decode_field::<#ty>(&self.#member, decoder)?),
+    );
     let checks = list.iter().map(|Field { member, ty, .. }| {
         // SAFETY: `value` is aligned and its bytes are initialised, and so are its fields'.
         quote!(unsafe { #private::check_field::<#ty>(&raw const (*value).#member, checker) }?;)

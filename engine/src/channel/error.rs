@@ -48,10 +48,10 @@ pub enum ChannelError {
         /// The setting that decides the limit.
         setting: &'static str,
     },
-    /// A shard switched epoch before a consumer had taken in the position of its last switch. A fault of the coordinator, which
+    /// A shard switched epoch before a consumer had made its last switch and knew the position of it. A fault of the coordinator, which
     /// publishes an epoch only when every shard has all positions of the one before.
     #[error(
-        "a shard switched to epoch {epoch} before a consumer knew where it switched to epoch {pending}: this is a fault of Millstream, \
+        "a shard switched to epoch {epoch} before a consumer of it was through with epoch {pending}: this is a fault of Millstream, \
          please report it"
     )]
     SwitchTooEarly {

@@ -202,3 +202,72 @@ impl RingReader {
         self.words * super::WORD_BYTES as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A frame of `words` words that is recognised again: a watermark whose header says how long it is.
+    fn write(writer: &mut RingWriter, words: usize, tag: u64) {
+        writer.write(words, |place| {
+            place.fill(Word([tag; 2]));
+            place[0] = Word([Control::Idle.words()[0].0[0] & 0xffff_ffff | (words as u64) << 32, tag]);
+        });
+    }
+
+    fn model_frame(words: usize, tag: u64) -> Vec<Word> {
+        let mut frame = vec![Word([tag; 2]); words];
+        frame[0] = Word([Control::Idle.words()[0].0[0] & 0xffff_ffff | (words as u64) << 32, tag]);
+        frame
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_out_as_they_went_in(
+            ring_words in 4usize..70,
+            steps in prop::collection::vec((any::<bool>(), 1usize..40), 0..400),
+        ) {
+            let (mut writer, mut reader) = ring(ring_words);
+            let mut model = VecDeque::new();
+            for (tag, (is_write, size)) in steps.into_iter().enumerate() {
+                if is_write {
+                    let words = 1 + size % writer.frame_words_max();
+                    if writer.room_for(words) {
+                        write(&mut writer, words, tag as u64);
+                        model.push_back(model_frame(words, tag as u64));
+                    } else {
+                        prop_assert!(!model.is_empty(), "an empty ring has room for any frame");
+                    }
+                    prop_assert_eq!(reader.available(), writer.position());
+                } else {
+                    // Peek at everything, then consume some of it.
+                    reader.available();
+                    let (mut at, mut ends) = (reader.position(), vec![]);
+                    for frame in &model {
+                        let (words, next) = reader.frame_at(at);
+                        prop_assert_eq!(words, frame.as_slice());
+                        at = next;
+                        ends.push(next);
+                    }
+                    prop_assert_eq!(at, reader.known_end());
+                    let count = size.min(ends.len());
+                    if count > 0 {
+                        reader.consume_to(ends[count - 1]);
+                        model.drain(..count);
+                    }
+                    prop_assert_eq!(reader.fill_bytes(), writer.fill_bytes());
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a frame is at most half its ring")]
+    fn a_frame_of_more_than_half_the_ring_is_refused() {
+        let (mut writer, _reader) = ring(16);
+        writer.write(9, |_| ());
+    }
+}

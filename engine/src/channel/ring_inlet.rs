@@ -110,11 +110,12 @@ impl RingInlet {
         self.read_past_switch = true;
     }
 
-    /// Keeps the position of the epoch this end is in. The producer may publish the next one any time after it was looked at.
+    /// Keeps the position of the epoch this end is in. From then on the producer may publish the next one.
     #[inline]
     fn note_position(&mut self, switched: Switched) {
         if self.position_due && switched.epoch == self.epoch {
             self.position_due = false;
+            self.switch.acknowledge();
             if let Some(capture) = &mut self.capture {
                 capture.end = Some(switched.position);
             }

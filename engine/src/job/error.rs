@@ -108,6 +108,18 @@ pub enum JobError {
     },
 }
 
+impl JobError {
+    /// How often the job had been started again when it failed; none where it never ran.
+    pub fn restarts(&self) -> Option<u32> {
+        match self {
+            JobError::Failed { restarts, .. }
+            | JobError::Checkpoint { restarts, .. }
+            | JobError::Shard { restarts, .. } => Some(*restarts),
+            _ => None,
+        }
+    }
+}
+
 fn list(errors: &[BuildError]) -> String {
     errors.iter().map(|error| format!("\n  - {error}")).collect()
 }

@@ -158,4 +158,3 @@ pub const fn total_width(widths: &[Option<usize>]) -> Option<usize> {
     }
     Some(total)
 }
-

@@ -123,6 +123,9 @@ where
 /// As there.
 #[inline]
 pub unsafe fn view_unchecked<T: Field>(bytes: &[u8]) -> &T::Native {
+    if size_of::<T::Native>() == 0 {
+        return nothing::<T>();
+    }
     // SAFETY: the caller promises that these bytes are the whole of what `encode` wrote, where they may lie.
     native::<T>(unsafe { rkyv::access_unchecked::<T::Archived>(bytes) })
 }
@@ -130,13 +133,24 @@ pub unsafe fn view_unchecked<T: Field>(bytes: &[u8]) -> &T::Native {
 /// [`Record::view`](super::Record::view) for a field type.
 pub fn view<T: Field>(bytes: &[u8]) -> Result<&T::Native, RecordError> {
     let size = size_of::<T::Archived>();
-    if T::INLINE && bytes.len() != size {
+    if (T::INLINE || size == 0) && bytes.len() != size {
         return Err(refuse(T::describe, format!("{} bytes where it has {size}", bytes.len())));
+    }
+    if size == 0 {
+        return Ok(nothing::<T>());
     }
     match rkyv::access::<T::Archived, rkyv::rancor::Error>(bytes) {
         Ok(archived) => Ok(native::<T>(archived)),
         Err(reason) => Err(refuse(T::describe, reason.to_string())),
     }
+}
+
+/// The value of a type without bytes. No bytes need not lie at an aligned address: those of an empty `RecordBuf` do not.
+#[inline]
+fn nothing<'a, T: Field>() -> &'a T::Native {
+    const { assert!(size_of::<T::Archived>() == size_of::<T::Native>()) };
+    // SAFETY: the pointer is aligned, and the only value of a type without bytes is valid at any address.
+    unsafe { NonNull::dangling().as_ref() }
 }
 
 /// [`Record::owned`](super::Record::owned) for a field type.

@@ -9,9 +9,7 @@ use rkyv::collections::btree_map::ArchivedBTreeMap;
 use rkyv::collections::btree_set::ArchivedBTreeSet;
 use rkyv::collections::swiss_table::{ArchivedHashMap, ArchivedHashSet};
 use rkyv::option::ArchivedOption;
-use rkyv::tuple::{
-    ArchivedTuple2, ArchivedTuple3, ArchivedTuple4, ArchivedTuple5, ArchivedTuple6,
-};
+use rkyv::tuple::{ArchivedTuple2, ArchivedTuple3, ArchivedTuple4, ArchivedTuple5, ArchivedTuple6};
 
 use super::{Description, Field, Layout, Record, RecordBuf, RecordError, archive};
 

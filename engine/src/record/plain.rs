@@ -190,7 +190,9 @@ pub const fn assert_no_padding(record: &str, fields: &[FieldBytes], size: usize)
             text.push_number(next - end);
             text.push(" bytes of padding after field `");
             text.push(name);
-            text.push("`: reorder the fields by size, largest first, or add an explicit padding field `_pad: [u8; ");
+            text.push(
+                "`: reorder the fields by size, largest first, or add an explicit padding field `_pad: [u8; ",
+            );
             text.push_number(next - end);
             text.push("]` there, or remove `#[repr(C)]`");
             panic!("{}", text.as_str());

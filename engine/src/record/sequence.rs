@@ -115,6 +115,9 @@ unsafe impl<T: Field> Record for Vec<T> {
     #[inline]
     unsafe fn view_unchecked(bytes: &[u8]) -> &[T::Native] {
         if items_alone::<T>() {
+            if bytes.is_empty() {
+                return &[]; // no bytes need not lie at an aligned address
+            }
             let len = bytes.len() / size_of::<T::Native>();
             // SAFETY: the caller promises that `encode` wrote these bytes, at an aligned address: `len` items in a row.
             unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), len) }
@@ -135,7 +138,17 @@ unsafe impl<T: Field> Record for Vec<T> {
 
     #[inline]
     fn owned(view: &[T::Native]) -> Vec<T> {
-        view.iter().map(archive::owned::<T>).collect()
+        if !T::COPY_OPTIMIZATION.is_enabled() {
+            return view.iter().map(archive::owned::<T>).collect();
+        }
+        let mut items = Vec::with_capacity(view.len());
+        // SAFETY: copy optimisation says that a `T` and its archived form are the same bytes; there is room for `view.len()` items,
+        // and after the copy that many are initialised.
+        unsafe {
+            std::ptr::copy_nonoverlapping(view.as_ptr().cast::<T>(), items.as_mut_ptr(), view.len());
+            items.set_len(view.len());
+        }
+        items
     }
 
     fn layout() -> Layout {
@@ -149,7 +162,7 @@ fn check_items<T: Field>(bytes: &[u8]) -> Result<(), String> {
     if !bytes.len().is_multiple_of(size) {
         return Err(format!("{} bytes, which is not a multiple of an item's {size}", bytes.len()));
     }
-    if !bytes.as_ptr().cast::<T::Native>().is_aligned() {
+    if !bytes.is_empty() && !bytes.as_ptr().cast::<T::Native>().is_aligned() {
         return Err(format!("the bytes do not lie at a multiple of {}", align_of::<T::Native>()));
     }
     let mut validator = Validator::new(ArchiveValidator::new(bytes), SharedValidator::new());

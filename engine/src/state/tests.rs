@@ -3,6 +3,5 @@
 mod checkpoints;
 mod damage;
 mod kinds;
-mod measure;
 mod model;
 mod shape;

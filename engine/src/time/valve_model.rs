@@ -61,7 +61,7 @@ impl Valve {
             return;
         }
         // A watermark says that its input is active.
-        self.input_active(channel);
+        self.mark_active(channel);
         let last_output = self.last_output;
         let channel = &mut self.channels[channel];
         if watermark > channel.watermark {
@@ -69,8 +69,8 @@ impl Valve {
             if !channel.aligned && watermark >= last_output {
                 channel.aligned = true;
             }
-            self.output_min_across_aligned();
         }
+        self.output_min_across_aligned();
     }
 
     fn input_idle(&mut self, channel: usize) {
@@ -107,6 +107,11 @@ impl Valve {
     }
 
     fn input_active(&mut self, channel: usize) {
+        self.mark_active(channel);
+        self.output_min_across_aligned();
+    }
+
+    fn mark_active(&mut self, channel: usize) {
         if !self.channels[channel].active && !self.channels[channel].ended {
             self.channels[channel].active = true;
             self.channels[channel].aligned = self.channels[channel].watermark >= self.last_output;
@@ -114,7 +119,6 @@ impl Valve {
                 self.active = true;
                 self.said.push(Signal::Active);
             }
-            self.output_min_across_aligned();
         }
     }
 }

@@ -15,7 +15,7 @@
 
 use super::blocking::{attempt, not_open, own_buffer};
 use super::launch::{self, Seat};
-use super::shard::{Shard, Turn};
+use super::shard::{Shard, Turn, name_thread};
 use super::{Clock, DriverError, DriverKind, NotStarted, RunningShards, ShardFailure, ShardSpec};
 use crate::disk::{BLOCK_BYTES, DiskBuffer, DiskDone, DiskError, DiskOp, FileHandle, ShardDisk};
 use crate::element::{Nanos, ShardId};
@@ -23,7 +23,7 @@ use crate::runtime::placement::CoreId;
 use crate::runtime::wait::Rest;
 use glommio::io::{BufferedFile, DmaBuffer, DmaFile, OpenOptions};
 use glommio::timer::Timer;
-use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -61,7 +61,9 @@ pub(super) fn probe() -> Result<(), String> {
 
 fn make_executor(core: Option<CoreId>) -> Result<LocalExecutor, String> {
     let placement = core.map_or(Placement::Unbound, |core| Placement::Fixed(core.0));
-    let builder = LocalExecutorBuilder::new(placement).io_memory(REGISTERED_BYTES);
+    let builder = LocalExecutorBuilder::new(placement)
+        .io_memory(REGISTERED_BYTES)
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(1));
     builder.make().map_err(|error| error.to_string())
 }
 
@@ -77,7 +79,11 @@ impl Seat for GlommioSeat {
         if let Some(core) = core {
             launch::check_core(shard, core)?;
         }
-        let executor = make_executor(core).map_err(|message| DriverError::Executor { shard, message })?;
+        // glommio starts a thread of its own here, unpinned; it must not look like the shard's.
+        name_thread(&format!("mill-pool-{shard}"));
+        let executor = make_executor(core);
+        name_thread(&launch::thread_name(shard));
+        let executor = executor.map_err(|message| DriverError::Executor { shard, message })?;
         Ok(GlommioSeat { executor })
     }
 
@@ -497,4 +503,44 @@ fn device_is_described(major: u32) -> bool {
     ];
     let cache = read("write_cache").is_ok_and(|text| matches!(text.trim(), "write back" | "write through"));
     cache && numbers.into_iter().all(is_number) && device.join("slaves").read_dir().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file system that refuses direct I/O is hard to come by; a directory said to be unfit takes the same way.
+    #[test]
+    fn files_can_be_reached_through_the_page_cache() {
+        if let Err(refusal) = crate::runtime::preflight::check_io_uring(1) {
+            eprintln!("SKIPPED: {refusal}");
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cached");
+        let io = Io::default();
+        io.directories.borrow_mut().insert(directory.path().to_owned(), false);
+        let file = FileHandle(1);
+        make_executor(None).unwrap().run(async {
+            open(&io, file, path.clone(), Mode::Create).await.unwrap();
+            assert!(matches!(io.files.borrow()[&file].access, Access::Cached(_)));
+            let mut buffer = DeviceBuffer::new(3 * BLOCK_BYTES);
+            buffer.bytes_mut().fill(5);
+            let (result, buffer) = write(&io, file, BLOCK_BYTES as u64, buffer).await;
+            result.unwrap();
+            assert_eq!(buffer.unwrap().bytes(), [5; 3 * BLOCK_BYTES]);
+            sync(&io, file).await.unwrap();
+            let (result, buffer) = read(&io, file, 0, DeviceBuffer::new(2 * BLOCK_BYTES)).await;
+            result.unwrap();
+            let expected = [[0; BLOCK_BYTES], [5; BLOCK_BYTES]].concat();
+            assert_eq!(buffer.unwrap().bytes(), expected);
+            close(&io, file).await.unwrap();
+        });
+        assert_eq!(path.metadata().unwrap().len(), 4 * BLOCK_BYTES as u64);
+    }
+
+    #[test]
+    fn devices_without_a_description_are_fine() {
+        assert!(device_is_described(0), "no block device has major number 0");
+    }
 }

@@ -44,7 +44,7 @@ pub(super) fn launch<S: Seat>(
         let (shard, core) = (spec.shard, spec.core);
         let (config, ready, ends) = (config.clone(), ready_sender.clone(), end_sender.clone());
         let (gate, gate_receiver) = mpsc::channel();
-        let name = format!("mill-shard-{shard}");
+        let name = thread_name(shard);
         let body = move || occupy::<S>(shard, core, config, clock, &ready, &gate_receiver, &ends);
         match thread::Builder::new().name(name.clone()).spawn(body) {
             Ok(thread) => waiting.push(Waiting { gate, thread }),
@@ -75,6 +75,11 @@ pub(super) fn launch<S: Seat>(
         threads.push(thread);
     }
     Ok(RunningShards { driver: S::KIND, threads, helper: None, ends, ended: Vec::new() })
+}
+
+/// What a shard's thread is called.
+pub(super) fn thread_name(shard: ShardId) -> String {
+    format!("mill-shard-{shard}")
 }
 
 /// A shard's thread, from start to end.

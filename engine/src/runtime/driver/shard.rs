@@ -1,5 +1,5 @@
 //! One shard at its driver: guarded steps, and rest between them. What both drivers have in common.
-#![allow(unsafe_code)] // prctl, to make short sleeps punctual
+#![allow(unsafe_code)] // prctl, to make short sleeps punctual and to name threads
 
 use super::super::wait::{Pace, Rest};
 use super::super::wake::Waker;
@@ -100,5 +100,18 @@ fn sleep_punctually() {
     // SAFETY: this option takes a plain number, and concerns the calling thread only.
     unsafe {
         libc::prctl(libc::PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+    }
+}
+
+/// Renames the calling thread, as the operating system shows it; threads that it starts inherit that name.
+#[cfg(target_os = "linux")]
+pub(super) fn name_thread(name: &str) {
+    // The system takes 15 bytes and a zero.
+    let mut bytes = [0u8; 16];
+    let len = name.len().min(15);
+    bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
+    // SAFETY: 16 bytes that end in a zero, read during the call.
+    unsafe {
+        libc::prctl(libc::PR_SET_NAME, bytes.as_ptr());
     }
 }

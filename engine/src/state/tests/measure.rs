@@ -1,1 +1,0 @@
-//! Measurements; see `bench/benches/table.rs` for those that are repeated.

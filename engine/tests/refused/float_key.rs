@@ -1,0 +1,7 @@
+use millstream_engine::Key;
+
+fn key_by<K: Key>(_key: K) {}
+
+fn main() {
+    key_by(1.5f64);
+}

@@ -1,0 +1,11 @@
+use millstream_engine::Record;
+
+struct Address {
+    street: String,
+}
+
+fn cross<T: Record>(_record: T) {}
+
+fn main() {
+    cross(Address { street: String::new() });
+}

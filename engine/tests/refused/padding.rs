@@ -1,0 +1,10 @@
+use millstream_engine::Record;
+
+#[derive(Record)]
+#[repr(C)]
+struct Tick {
+    side: u8,
+    price: i64,
+}
+
+fn main() {}
