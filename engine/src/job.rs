@@ -1,5 +1,6 @@
 //! A job: a program with its settings, and a handle on it while it runs.
 
+pub(crate) mod attempts;
 mod error;
 mod settings;
 mod summary;

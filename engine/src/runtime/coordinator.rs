@@ -202,6 +202,28 @@ impl Coordinator {
         }
     }
 
+    /// Where it stands, for a job that makes no progress.
+    pub(crate) fn describe(&self) -> String {
+        let saved = self.running.as_ref().map(|running| {
+            let shards: Vec<bool> = running.saved.iter().map(Option::is_some).collect();
+            format!("checkpoint {} since {} ns, saved {shards:?}", running.epoch, running.since.0)
+        });
+        format!(
+            "epoch {}, {}, positions {:?}, committed {:?} of {}, opened {:?}, drained {:?}, closed {:?}, verified {:?}, held {:?}, last {:?}",
+            self.epoch,
+            saved.unwrap_or_else(|| "no checkpoint runs".to_owned()),
+            self.positions,
+            self.committed,
+            self.control.committed(),
+            self.opened,
+            self.drained,
+            self.closed,
+            self.verified,
+            self.held,
+            self.last,
+        )
+    }
+
     fn saved(
         &mut self,
         shard: ShardId,

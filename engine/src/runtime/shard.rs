@@ -282,7 +282,7 @@ impl Shard {
                     .map_err(|error| Box::new(Failure::of(op, Cause::state(error))))?;
                 missing |= next.is_some();
             }
-            progress.worked |= missing || !arena.reclaim(PAGES_RESTORED_PER_STEP);
+            progress.worked |= missing || arena.reclaim(PAGES_RESTORED_PER_STEP);
             if !progress.worked {
                 arena.prefault(PAGES_PREFAULTED_PER_STEP);
             }
