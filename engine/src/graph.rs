@@ -127,8 +127,6 @@ pub(crate) struct ExchangeNode {
 #[derive(Clone, Debug)]
 pub(crate) struct ChainNode {
     pub(crate) ops: Vec<OpId>,
-    /// What it reads, where it is not headed by a source.
-    pub(crate) input: Option<ExchangeId>,
     /// What it writes, where it does not end in a sink.
     pub(crate) output: Option<ExchangeId>,
 }

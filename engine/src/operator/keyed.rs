@@ -231,6 +231,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
     fn restore(&mut self, restored: &Restored, shard: ShardId, shards: u16) -> Result<(), Box<Failure>> {
         let failed = |op: OpId, error| Box::new(Failure::of(op, error));
         let op = self.head.op();
+        restored
+            .check_in_flight(&self.name, &H::In::layout())
+            .map_err(|error| failed(op, super::Cause::fatal(error)))?;
         for (from, frames) in restored
             .in_flight(&self.name, self.partitioner, self.shape, shard, shards)
             .map_err(|error| failed(op, super::Cause::fatal(error)))?
@@ -304,6 +307,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
                 Signal::Advance(at) => Some(*at),
                 _ => None,
             }),
+            record: H::In::layout(),
         });
         if let Some(operator) = self.head.switch(epoch) {
             snapshot.operators.push(operator);

@@ -1,14 +1,14 @@
 //! The words between a job's control thread and its shards: a few atomics one way, events the other way. Nothing of it travels
 //! with the data, so nothing of it waits behind data.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 
 use super::Waker;
 use super::metrics::ShardCounters;
 use super::coordinator::CheckpointFailure;
-use crate::checkpoint::DeltaSummary;
+use crate::checkpoint::{DeltaSummary, PageId};
 use crate::element::{Epoch, ShardId};
 use crate::operator::Failure;
 
@@ -30,6 +30,8 @@ pub(crate) struct Control {
     aborted: AtomicU64,
     oldest: AtomicU64,
     phase: AtomicU8,
+    /// Per shard: pages that lie in nearly empty files, to be saved again with the next checkpoint.
+    sparse: Vec<Mutex<Vec<PageId>>>,
     pub(crate) wakers: Vec<Waker>,
     pub(crate) counters: Vec<ShardCounters>,
 }
@@ -43,6 +45,7 @@ impl Control {
             aborted: AtomicU64::new(from.0),
             oldest: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Run as u8),
+            sparse: (0..shards).map(|_| Mutex::default()).collect(),
             wakers: (0..shards).map(|_| Waker::new()).collect(),
             counters: (0..shards).map(|_| ShardCounters::default()).collect(),
         })
@@ -85,6 +88,16 @@ impl Control {
     /// The oldest checkpoint that can still be restored.
     pub(crate) fn oldest(&self) -> Epoch {
         Epoch(self.oldest.load(Ordering::Acquire))
+    }
+
+    /// Asks a shard to save pages again with the next checkpoint, although they did not change.
+    pub(crate) fn ask_to_move(&self, shard: ShardId, pages: Vec<PageId>) {
+        *self.sparse[shard.index()].lock().unwrap_or_else(PoisonError::into_inner) = pages;
+    }
+
+    /// What a shard was asked to save again.
+    pub(crate) fn pages_to_move(&self, shard: ShardId) -> Vec<PageId> {
+        std::mem::take(&mut *self.sparse[shard.index()].lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Says that a checkpoint is given up.

@@ -12,6 +12,9 @@ use crate::element::{Epoch, Nanos, ShardId};
 use crate::operator::Failure;
 use crate::sink::SinkError;
 
+/// How many pages of nearly empty files a shard is asked to save again with one checkpoint.
+const PAGES_MOVED_MAX: usize = 512;
+
 /// When checkpoints are made.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckpointTimes {
@@ -305,6 +308,9 @@ impl Coordinator {
     /// The sinks of all shards have made the results of an epoch visible.
     fn all_committed(&mut self, epoch: Epoch, store: Option<&mut CheckpointStore>) {
         if let Some(store) = store {
+            for shard in (0..self.drained.len()).map(|shard| ShardId(shard as u16)) {
+                self.control.ask_to_move(shard, store.sparse_pages(shard, PAGES_MOVED_MAX));
+            }
             match store.tidy() {
                 Ok(report) => {
                     if let Some(stuck) = report.stuck {

@@ -13,6 +13,7 @@ use crate::element::{Epoch, ShardId, Timestamp};
 use crate::graph::{Partitioner, Plan};
 use crate::operator::exchange::{hashed_target, rebalanced_target};
 use crate::operator::segment::OpenContext;
+use crate::record::Layout;
 use crate::sink::Committable;
 
 /// Why a checkpoint does not fit the program.
@@ -127,6 +128,24 @@ impl Restored {
     /// What an operator knew of its inputs on one of the old shards.
     pub(crate) fn inputs(&self, shard: ShardId, name: &str) -> Option<&InputsSnapshot> {
         self.snapshots.get(shard.index())?.inputs.iter().find(|inputs| inputs.operator == name)
+    }
+
+    /// Compares the layout of the records on their way to an operator with what it was.
+    pub(crate) fn check_in_flight(&self, name: &str, now: &Layout) -> Result<(), RestoreFailure> {
+        let all = self.snapshots.iter().flat_map(|snapshot| &snapshot.inputs);
+        let changed = all
+            .filter(|inputs| inputs.operator == name)
+            .find(|inputs| inputs.record.fingerprint != now.fingerprint);
+        match changed {
+            None => Ok(()),
+            Some(inputs) => Err(RestoreFailure::LayoutChanged {
+                operator: name.to_owned(),
+                state: "records in flight".to_owned(),
+                what: "records",
+                then: inputs.record.text.clone(),
+                now: now.text.clone(),
+            }),
+        }
     }
 
     /// The least watermark that an operator had on any of the old shards.

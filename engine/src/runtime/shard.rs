@@ -22,7 +22,7 @@ const PAGES_PER_BUSY_STEP: usize = 8;
 const PAGES_PER_IDLE_STEP: usize = 32;
 
 /// How many pages a step brings in after a restart.
-const PAGES_RESTORED_PER_STEP: usize = 16;
+const PAGES_RESTORED_PER_STEP: usize = 8;
 
 /// How many pages a step touches ahead of their use.
 const PAGES_PREFAULTED_PER_STEP: u32 = 32;
@@ -126,7 +126,7 @@ impl Shard {
             self.abort();
         }
         let mut progress = Progress::default();
-        let context = StepContext { now, epoch: self.epoch };
+        let context = StepContext { now };
         // Downstream first: room is made before it is filled.
         for number in (0..self.segments.len()).rev() {
             self.at_work = number;
@@ -157,6 +157,11 @@ impl Shard {
         if self.saving.is_some() {
             // Published only when every shard has saved or given up the epoch before.
             self.abort();
+        }
+        for page in self.control.pages_to_move(self.id) {
+            if let Some(arena) = self.segments.get_mut(usize::from(page.arena.0)).and_then(|chain| chain.arena()) {
+                arena.mark_for_rewrite([PageNo(page.page.0)]);
+            }
         }
         let mut snapshot = ShardSnapshot::default();
         for (number, segment) in self.segments.iter_mut().enumerate() {

@@ -42,6 +42,8 @@ pub struct InputsSnapshot {
     pub merge: MergeTime,
     /// The watermark whose firing was not done.
     pub firing: Option<Timestamp>,
+    /// What the records on their way to it look like.
+    pub record: Layout,
 }
 
 /// The state of an operator that keeps some.
@@ -136,6 +138,7 @@ impl ShardSnapshot {
             out.put_option(inputs.firing, |out, at| {
                 out.put_i64(at.0);
             });
+            put_layout(out, &inputs.record);
         });
         out.put_list(&self.operators, |out, operator| {
             out.put_str(&operator.operator).put_str(&operator.state);
@@ -173,6 +176,7 @@ impl ShardSnapshot {
                     MergeTime::decode(bytes).map_err(|error| input.error("input times", error))?
                 },
                 firing: input.option("firing", |input| Ok(Timestamp(input.i64("firing")?)))?,
+                record: layout(input)?,
             })
         })?;
         let operators = input.list("operators", 8, |input| {

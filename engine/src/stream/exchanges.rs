@@ -99,7 +99,7 @@ impl Begin {
         head: impl FnOnce(OpId) -> H,
     ) -> Stream<U, FromExchange<H>> {
         let Begin { flow, exchange, partitioner, shape, timed } = self;
-        let mut path = Path { flow, ops: Vec::new(), input: Some(exchange), timed };
+        let mut path = Path { flow, ops: Vec::new(), timed };
         let op = path.add(kind, stateful, built_at);
         path.flow.graph.borrow_mut().consume(exchange, op);
         let chain = FromExchange::new(head(op), exchange, partitioner, shape);
