@@ -144,7 +144,8 @@ pub(crate) struct Saved {
 pub(crate) enum ShardEvent {
     /// It was built and opened; its first step follows.
     Opened(ShardId),
-    /// It has switched to the epoch and knows the positions of all its inputs: a further epoch may be published.
+    /// It has given the epoch's checkpoint up, nothing of it is under way any more, and it knows the positions of all its inputs: a
+    /// further epoch may be published.
     HasPositions(ShardId, Epoch),
     /// Its part of a checkpoint is safe on disk, or could not be saved.
     Saved(ShardId, Epoch, Result<Saved, CheckpointFailure>),

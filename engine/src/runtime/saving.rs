@@ -28,7 +28,6 @@ pub(crate) struct Saving {
     /// Per chain: the cut of its sink is safe.
     prepared: Vec<bool>,
     captured: bool,
-    pub(crate) has_positions: bool,
     finished: bool,
     /// There is more that could be done at once.
     pub(crate) can_go_on: bool,
@@ -58,7 +57,6 @@ impl Saving {
             next_arena: 0,
             prepared: vec![false; segments.len()],
             captured: false,
-            has_positions: false,
             finished: false,
             can_go_on: true,
             removed: Vec::new(),
@@ -122,12 +120,10 @@ impl Saving {
     }
 
     fn capture(&mut self, segments: &mut [Box<dyn Segment>]) {
-        let (mut all, mut positions) = (true, true);
+        let mut all = true;
         for inlet in segments.iter_mut().flat_map(|segment| segment.inlets()) {
             all &= inlet.capture_some(CAPTURE_WORDS_PER_SLICE);
-            positions &= inlet.has_position();
         }
-        self.has_positions = positions;
         if !all {
             return;
         }

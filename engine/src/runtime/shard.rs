@@ -195,26 +195,19 @@ impl Shard {
         }
         let Some(saving) = &mut self.saving else {
             if self.positions_told < self.epoch {
-                self.look_for_positions();
-            }
-            if let Some(writer) = self.writer.as_mut().filter(|writer| writer.is_active()) {
-                // A checkpoint that was given up: the writer still has operations under way.
-                let _ = writer.poll(self.disk.as_mut());
+                self.wind_up();
             }
             return;
         };
         let pages = if progress.worked { PAGES_PER_BUSY_STEP } else { PAGES_PER_IDLE_STEP };
         let answer =
             saving.slice(&mut self.segments, self.writer.as_mut(), self.disk.as_mut(), pages);
-        let (epoch, has_positions) = (saving.epoch, saving.has_positions);
-        if has_positions && self.positions_told < epoch {
-            self.positions_told = epoch;
-            self.tell(ShardEvent::HasPositions(self.id, epoch));
-        }
+        let epoch = saving.epoch;
         match answer {
             Poll::Pending => progress.worked |= self.saving.as_ref().is_some_and(|saving| saving.can_go_on),
             Poll::Ready(Ok(saved)) => {
                 self.saving = None;
+                self.positions_told = epoch;
                 progress.worked = true;
                 self.tell(ShardEvent::Saved(self.id, epoch, Ok(saved)));
             }
@@ -226,8 +219,13 @@ impl Shard {
         }
     }
 
-    /// After an abort: looks whether all positions of the epoch are known meanwhile.
-    fn look_for_positions(&mut self) {
+    /// After a checkpoint was given up: tells the coordinator when nothing of it is under way any more and the positions of all inputs
+    /// are known, so that the next epoch may be published.
+    fn wind_up(&mut self) {
+        if let Some(writer) = self.writer.as_mut().filter(|writer| writer.is_active()) {
+            let _ = writer.poll(self.disk.as_mut());
+            return;
+        }
         let mut inlets = self.segments.iter_mut().flat_map(|segment| segment.inlets());
         if inlets.all(|inlet| inlet.has_position()) {
             self.positions_told = self.epoch;
