@@ -59,7 +59,8 @@ pub struct SimSchedule {
     pub starve_max: u64,
     /// How long a turn takes at the most.
     pub turn_nanos_max: u64,
-    /// Whether shards also step when nothing has woken them, as those do that never sleep.
+    /// Whether shards also step when nothing has woken them, as those do that never sleep. (Now and then; the time that they would spin
+    /// through is skipped.)
     pub spins: bool,
 }
 
@@ -286,7 +287,7 @@ impl Simulation {
         self.now = Nanos(self.now.0 + 1 + self.random.below(self.schedule.turn_nanos_max));
         let end = match actor {
             Actor::Shard(number) => {
-                let step = running.step(number, self.now, self.schedule.spins);
+                let step = running.step(number, self.now);
                 self.note(number as u64 * 4 + step);
                 None
             }
@@ -313,16 +314,16 @@ impl Simulation {
     }
 
     fn choose(&mut self, running: &mut Running) -> Option<Actor> {
-        let (now, spins) = (self.now, self.schedule.spins);
+        let now = self.now;
         if let Some((actor, left)) = running.burst.take()
             && left > 0
-            && running.is_ready(actor, now, spins)
+            && running.is_ready(actor, now)
         {
             running.burst = Some((actor, left - 1));
             return Some(actor);
         }
         let all = (0..running.seats.len()).map(Actor::Shard).chain([Actor::Control]);
-        let mut ready: Vec<Actor> = all.filter(|actor| running.is_ready(*actor, now, spins)).collect();
+        let mut ready: Vec<Actor> = all.filter(|actor| running.is_ready(*actor, now)).collect();
         if self.schedule.starve_every > 0 && self.random.one_in(self.schedule.starve_every) {
             let victim = self.random.below(running.seats.len() as u64 + 1) as usize;
             let victim = if victim == running.seats.len() { Actor::Control } else { Actor::Shard(victim) };
@@ -336,7 +337,8 @@ impl Simulation {
             }
         }
         if ready.is_empty() {
-            return None;
+            let spun = self.random.below(2 * running.seats.len() as u64) as usize;
+            return (self.schedule.spins && spun < running.seats.len()).then_some(Actor::Shard(spun));
         }
         let actor = ready[self.random.below(ready.len() as u64) as usize];
         running.burst = Some((actor, self.random.below(self.schedule.burst_max.max(1))));
@@ -358,14 +360,13 @@ impl Simulation {
 }
 
 impl Running {
-    fn is_ready(&self, actor: Actor, now: Nanos, spins: bool) -> bool {
+    fn is_ready(&self, actor: Actor, now: Nanos) -> bool {
         match actor {
             Actor::Control => !self.inbox.is_empty() || now >= self.control_due(),
             Actor::Shard(number) => {
                 let seat = &self.seats[number];
                 seat.drive.is_some()
-                    && (spins
-                        || !seat.asleep
+                    && (!seat.asleep
                         || self.control.wakers[number].is_notified()
                         || seat.outstanding.get() > 0
                         || seat.until.is_some_and(|until| until <= now))
@@ -385,7 +386,7 @@ impl Running {
     }
 
     /// Lets a shard step, and puts it to sleep as its thread would. Gives back a number for the trace.
-    fn step(&mut self, number: usize, now: Nanos, spins: bool) -> u64 {
+    fn step(&mut self, number: usize, now: Nanos) -> u64 {
         let (seat, waker) = (&mut self.seats[number], &self.control.wakers[number]);
         waker.end_sleep();
         seat.asleep = false;
@@ -394,12 +395,10 @@ impl Running {
             Step::Worked => 0,
             Step::Idle { until } => {
                 seat.until = until;
-                if !spins {
-                    waker.begin_sleep();
-                    seat.asleep = !drive.has_work();
-                    if !seat.asleep {
-                        waker.end_sleep();
-                    }
+                waker.begin_sleep();
+                seat.asleep = !drive.has_work();
+                if !seat.asleep {
+                    waker.end_sleep();
                 }
                 1
             }
@@ -414,7 +413,7 @@ impl Running {
     fn stop(&mut self, now: Nanos) {
         for number in 0..self.seats.len() {
             while self.seats[number].drive.is_some() {
-                self.step(number, now, false);
+                self.step(number, now);
             }
         }
     }

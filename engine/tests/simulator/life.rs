@@ -20,6 +20,9 @@ use crate::topology::Topology;
 /// A process that nothing disturbs has to finish within so many turns.
 const TURNS_MAX: u64 = 1_000_000;
 
+/// The outside system takes a turn after so many of the job.
+const OUTSIDE_TURN_EVERY: u64 = 8;
+
 const STATE_DIR: &str = "/state";
 
 /// What lives added up to.
@@ -155,10 +158,12 @@ impl Life {
         let random = &mut self.random;
         let micros = Duration::from_micros;
         let timeout = if calm { Duration::from_secs(3600) } else { random.pick(&[micros(3_000), micros(20_000), Duration::from_secs(60)]) };
+        // Silence takes long; checkpoints are not to be all that happens meanwhile.
+        let intervals: &[u64] = if self.topology.marks_idle { &[5_000, 50_000] } else { &[50, 200, 1_000, 5_000, 50_000] };
         Job::new("simulated")
             .shards(random.pick(&[1, 2, 2, 3, 4]))
             .state_dir(STATE_DIR)
-            .checkpoint_interval(micros(random.pick(&[50, 200, 1_000, 5_000, 50_000])))
+            .checkpoint_interval(micros(random.pick(intervals)))
             .checkpoint_min_pause(micros(random.pick(&[0, 0, 500])))
             .checkpoint_timeout(timeout)
             .tolerable_checkpoint_failures(random.pick(&[0, 1, 3, 100]))
@@ -289,20 +294,32 @@ impl Life {
         };
         if let DiskTrouble::Full { from, turns: full } = disk_trouble {
             let from = from.min(turns);
-            if let Some(end) = simulation.run(from) {
+            if let Some(end) = self.turns(simulation, from) {
                 return Some(end);
             }
             let used: u64 = self.disk.paths().iter().filter_map(|path| self.disk.contents(path)).map(|of| of.len() as u64).sum();
             let room = self.random.pick(&[0, 5_000, 50_000]);
             self.disk.set_faults(SimFaults { capacity_bytes: Some(used + room), ..calm_faults });
             let full = full.min(turns - from);
-            if let Some(end) = simulation.run(full) {
+            if let Some(end) = self.turns(simulation, full) {
                 return Some(end);
             }
             self.disk.set_faults(calm_faults);
             turns -= from + full;
         }
-        simulation.run(turns)
+        self.turns(simulation, turns)
+    }
+
+    /// So many turns of the job, with some of the outside system in between.
+    fn turns(&self, simulation: &mut Simulation, turns: u64) -> Option<SimEnd> {
+        let stop = simulation.turns() + turns;
+        while simulation.turns() < stop {
+            if let Some(end) = simulation.run(OUTSIDE_TURN_EVERY.min(stop - simulation.turns())) {
+                return Some(end);
+            }
+            self.outside.turn();
+        }
+        None
     }
 
     fn power_cut(&mut self) -> Result<Option<bool>, String> {

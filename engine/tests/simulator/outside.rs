@@ -1,10 +1,12 @@
 //! The world outside of the job: a transactional system that survives its crashes, and the sink that writes to it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use millstream_engine::element::{Epoch, ShardId, Timestamp};
+use millstream_engine::runtime::Waker;
 use millstream_engine::sink::{Committable, Delivery, Sink, SinkContext, SinkError};
 
 use crate::random::Random;
@@ -24,12 +26,20 @@ struct Transaction {
     safe: bool,
 }
 
+/// Something the system has been asked to do.
+struct Request {
+    turns_left: u64,
+    done: Arc<AtomicBool>,
+    waker: Waker,
+}
+
 #[derive(Default)]
 struct State {
     next: TransactionId,
     pending: BTreeMap<TransactionId, Transaction>,
     committed: BTreeMap<TransactionId, Epoch>,
     visible: Vec<Output>,
+    requests: Vec<Request>,
     /// What no correct job makes happen.
     wrongs: Vec<String>,
 }
@@ -45,6 +55,28 @@ impl Outside {
     pub fn crash(&self, random: &mut Random) {
         let mut state = self.state.lock().unwrap();
         state.pending.retain(|_, transaction| transaction.safe || random.one_in(2));
+        state.requests.clear();
+    }
+
+    /// Goes on with what was asked for, and wakes the shards that wait for it.
+    pub fn turn(&self) {
+        self.state.lock().unwrap().requests.retain_mut(|request| {
+            request.turns_left = request.turns_left.saturating_sub(1);
+            if request.turns_left == 0 {
+                request.done.store(true, Ordering::Relaxed);
+                request.waker.wake();
+            }
+            request.turns_left > 0
+        });
+    }
+
+    fn ask(&self, turns: u64, waker: &Waker) -> Arc<AtomicBool> {
+        let done = Arc::new(AtomicBool::new(turns == 0));
+        if turns > 0 {
+            let request = Request { turns_left: turns, done: done.clone(), waker: waker.clone() };
+            self.state.lock().unwrap().requests.push(request);
+        }
+        done
     }
 
     /// What can be seen.
@@ -61,7 +93,7 @@ impl Outside {
         self.state.lock().unwrap().pending.len()
     }
 
-    /// A sink of one shard. `delay` is how many polls a pre-commit or commit takes at most.
+    /// A sink of one shard. `delay` is how many of the system's turns a pre-commit or commit takes at most.
     pub fn sink(&self, seed: u64, delay: u64) -> OutsideSink {
         OutsideSink {
             outside: self.clone(),
@@ -70,7 +102,8 @@ impl Outside {
             shard: ShardId(0),
             buffer: Vec::new(),
             cuts: Vec::new(),
-            commit_in: 0,
+            committing: Arc::default(),
+            waker: Waker::new(),
         }
     }
 }
@@ -95,9 +128,10 @@ pub struct OutsideSink {
     delay: u64,
     shard: ShardId,
     buffer: Vec<Output>,
-    /// Cuts not committed yet: epoch, transaction (none for an empty cut), polls until it is safe.
-    cuts: Vec<(Epoch, Option<TransactionId>, u64)>,
-    commit_in: u64,
+    /// Cuts not committed yet: epoch, transaction (none for an empty cut), whether it is safe.
+    cuts: Vec<(Epoch, Option<TransactionId>, Arc<AtomicBool>)>,
+    committing: Arc<AtomicBool>,
+    waker: Waker,
 }
 
 impl Sink<Event> for OutsideSink {
@@ -107,6 +141,7 @@ impl Sink<Event> for OutsideSink {
 
     fn open(&mut self, context: &SinkContext, recovered: &[Committable]) -> Result<(), SinkError> {
         self.shard = context.shard;
+        self.waker = context.waker.clone();
         let mut state = self.outside.state.lock().unwrap();
         for cut in recovered {
             if cut.epoch > context.restored {
@@ -140,14 +175,14 @@ impl Sink<Event> for OutsideSink {
             state.pending.insert(id, Transaction { shard: self.shard, epoch, records, safe: false });
             Some(id)
         };
-        self.cuts.push((epoch, id, self.random.below(self.delay + 1)));
+        let safe = self.outside.ask(self.random.below(self.delay + 1), &self.waker);
+        self.cuts.push((epoch, id, safe));
         Ok(())
     }
 
     fn poll_prepared(&mut self, epoch: Epoch) -> Poll<Result<Option<Vec<u8>>, SinkError>> {
-        let cut = self.cuts.iter_mut().find(|(of, ..)| *of == epoch).expect("what is polled was prepared");
-        if cut.2 > 0 {
-            cut.2 -= 1;
+        let cut = self.cuts.iter().find(|(of, ..)| *of == epoch).expect("what is polled was prepared");
+        if !cut.2.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
         let Some(id) = cut.1 else { return Poll::Ready(Ok(None)) };
@@ -159,13 +194,12 @@ impl Sink<Event> for OutsideSink {
     }
 
     fn commit(&mut self, _: Epoch) -> Result<(), SinkError> {
-        self.commit_in = self.random.below(self.delay + 1);
+        self.committing = self.outside.ask(self.random.below(self.delay + 1), &self.waker);
         Ok(())
     }
 
     fn poll_committed(&mut self, epoch: Epoch) -> Poll<Result<(), SinkError>> {
-        if self.commit_in > 0 {
-            self.commit_in -= 1;
+        if !self.committing.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
         let mut state = self.outside.state.lock().unwrap();

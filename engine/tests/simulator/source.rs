@@ -10,10 +10,10 @@ use crate::random::{Random, mix};
 use crate::topology::Event;
 
 /// Longer than this no partition that still has records stays silent.
-pub const PAUSE_MAX: Duration = Duration::from_millis(5);
+pub const PAUSE_MAX: Duration = Duration::from_millis(1);
 
 /// After this long a silent partition is idle, in programs that say so.
-pub const IDLE_AFTER: Duration = Duration::from_secs(3);
+pub const IDLE_AFTER: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug, Default)]
 pub struct Partition {
@@ -28,7 +28,7 @@ pub struct Partition {
 
 impl Partition {
     /// Draws a partition. Timestamps are out of order by less than `disorder`.
-    pub fn draw(random: &mut Random, number: u64, records: u64, keys: u64, disorder: u64, step: u64) -> Partition {
+    pub fn draw(random: &mut Random, number: u64, records: u64, keys: u64, disorder: u64, step: u64, lingers: bool) -> Partition {
         let mut at = random.below(50) as i64;
         let skew = random.one_in(3);
         let records = (0..records).map(|n| {
@@ -41,7 +41,7 @@ impl Partition {
             records: records.collect(),
             pace: random.pick(&[1, 7, 50, 300, 5000]),
             pause_every: random.pick(&[0, 0, 2, 5]),
-            linger: Duration::from_millis(random.pick(&[0, 0, 1, 30, 10_000])),
+            linger: Duration::from_millis(random.pick(&[0, 0, 1, if lingers { 300 } else { 5 }])),
         }
     }
 }

@@ -115,12 +115,13 @@ impl Topology {
             matches!(level, Level::CountByName { len } | Level::Reduce { len } if *len > 100)
         });
         let records = random.skewed(1, if heavy { 400 } else { 1500 });
+        let marks_idle = random.one_in(4);
         let partitions = (0..random.between(1, 5)).map(|number| {
             let records = if random.one_in(6) { 0 } else { random.below(records + 1) };
-            Partition::draw(random, number, records, keys, disorder, step)
+            Partition::draw(random, number, records, keys, disorder, step, marks_idle)
         });
         let partitions = Arc::new(partitions.collect());
-        Topology { partitions, disorder: disorder as i64, marks_idle: random.one_in(3), levels }
+        Topology { partitions, disorder: disorder as i64, marks_idle, levels }
     }
 
     /// The program. `fuse`: the record of all shards that makes user code fail, counted down.
