@@ -127,11 +127,14 @@ impl Attempts {
             timeout: self.job.checkpoint_timeout,
             tolerable_failures: self.job.tolerable_checkpoint_failures,
         };
+        // A number that a failed checkpoint of this process had is not used again.
+        let next = self.store.as_ref().map_or(Epoch(1), CheckpointStore::next_epoch);
         let coordinator = Coordinator::new(
             self.job.name.clone(),
             attempt.control.clone(),
             times,
             from.unwrap_or_default(),
+            next,
             keeps_pages,
             std::mem::take(&mut self.metrics),
             now,

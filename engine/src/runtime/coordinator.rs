@@ -100,12 +100,13 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    /// For shards that go on from `from`, at `now`.
+    /// For shards that go on from `from`, at `now`; `next` is the number of the first checkpoint, larger than any before.
     pub(crate) fn new(
         job: String,
         control: Arc<Control>,
         times: CheckpointTimes,
         from: Epoch,
+        next: Epoch,
         keeps_pages: bool,
         metrics: CheckpointMetrics,
         now: Nanos,
@@ -116,9 +117,9 @@ impl Coordinator {
             control,
             times,
             job,
-            epoch: from,
+            epoch: Epoch(next.0 - 1),
             running: None,
-            positions: vec![from; shards],
+            positions: vec![Epoch(next.0 - 1); shards],
             committed: vec![from; shards],
             opened: vec![false; shards],
             drained: vec![false; shards],

@@ -210,8 +210,7 @@ impl Restored {
         let pages = &self.job.shards[shard.index()].pages;
         let mut entries = Vec::new();
         for (id, entry) in pages.iter_arena(arena_no) {
-            let page = PageNo(id.page.0);
-            entries.push((page, arena::PageInfo::decode(page, entry.info)?));
+            entries.push((id.page, arena::PageInfo::decode(id.page, entry.info)?));
         }
         let loader = Loader {
             reader: PageReader::new(self.disk.clone(), self.job.files.clone()),
@@ -261,7 +260,7 @@ impl PageLoader for Loader {
     fn load(&mut self, page: PageNo, into: &mut [u8]) -> Result<(), StateError> {
         let failed = |error: RestoreError| StateError::Load { page, message: error.to_string().into() };
         let into = into.try_into().expect("an arena asks for whole pages");
-        let id = PageId { arena: self.arena, page: crate::checkpoint::PageNo(page.0) };
+        let id = PageId { arena: self.arena, page };
         let entry = self.restored.job.shards[self.shard.index()].pages.get(id);
         let entry = entry.expect("an arena asks only for pages of its map");
         self.reader.read(&entry, into).map_err(failed)

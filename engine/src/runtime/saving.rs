@@ -9,7 +9,7 @@ use std::task::Poll;
 use super::control::Saved;
 use super::snapshot::{ChannelSnapshot, ShardSnapshot, SinkSnapshot};
 use super::coordinator::CheckpointFailure;
-use crate::checkpoint::{ArenaNo, DeltaWriter, PageId, PageNo};
+use crate::checkpoint::{ArenaNo, DeltaWriter, PageId};
 use crate::disk::ShardDisk;
 use crate::element::{Epoch, ShardId};
 use crate::operator::segment::Segment;
@@ -185,7 +185,7 @@ impl Saving {
                 let mut given = 0;
                 let done = arena.save_some(pages, &mut |saved| {
                     given += 1;
-                    let id = PageId { arena: arena_no, page: PageNo(saved.page.0) };
+                    let id = PageId { arena: arena_no, page: saved.page };
                     writer.add_page(disk, id, saved.info.encode(), saved.bytes);
                 });
                 pages -= given.min(pages);
@@ -193,7 +193,7 @@ impl Saving {
                     return false;
                 }
                 self.removed.extend(
-                    arena.removed_pages().iter().map(|page| PageId { arena: arena_no, page: PageNo(page.0) }),
+                    arena.removed_pages().iter().map(|page| PageId { arena: arena_no, page: *page }),
                 );
                 arena.finish_checkpoint();
             }

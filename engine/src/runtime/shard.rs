@@ -160,7 +160,7 @@ impl Shard {
         }
         for page in self.control.pages_to_move(self.id) {
             if let Some(arena) = self.segments.get_mut(usize::from(page.arena.0)).and_then(|chain| chain.arena()) {
-                arena.mark_for_rewrite([PageNo(page.page.0)]);
+                arena.mark_for_rewrite([page.page]);
             }
         }
         let mut snapshot = ShardSnapshot::default();
