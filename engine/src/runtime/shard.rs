@@ -44,6 +44,10 @@ pub(crate) struct Shard {
     writer: Option<DeltaWriter>,
     epoch: Epoch,
     saving: Option<Saving>,
+    /// The checkpoint that this shard has saved and that is not known to be durable: the arenas remember what it holds until then.
+    saved: Option<Epoch>,
+    /// The newest given-up checkpoint of which nothing is under way here any more.
+    gave_up: Epoch,
     /// The newest epoch whose commit the sinks have been asked for, and whether they have all carried it out.
     committing: Option<(Epoch, Vec<bool>)>,
     committed: Epoch,
@@ -97,6 +101,8 @@ impl Shard {
             writer,
             epoch,
             saving: None,
+            saved: None,
+            gave_up: epoch,
             committing: None,
             committed: epoch,
             trimmed: Epoch(0),
@@ -122,8 +128,8 @@ impl Shard {
             self.switch(published)?;
         }
         let aborted = self.control.aborted();
-        if self.saving.as_ref().is_some_and(|saving| saving.epoch <= aborted) {
-            self.abort();
+        if aborted > self.gave_up {
+            self.give_up(aborted);
         }
         let mut progress = Progress::default();
         let context = StepContext { now, epoch: self.epoch };
@@ -172,6 +178,23 @@ impl Shard {
         Ok(())
     }
 
+    /// A checkpoint was given up, here or elsewhere: what this shard has saved for it goes along with the next one.
+    fn give_up(&mut self, aborted: Epoch) {
+        if self.saving.as_ref().is_some_and(|saving| saving.epoch <= aborted) {
+            self.abort();
+        }
+        if self.saved.take_if(|saved| *saved <= aborted).is_some() {
+            for arena in self.segments.iter_mut().filter_map(|segment| segment.arena()) {
+                arena.abort_checkpoint();
+            }
+        }
+        let winds_up = self.writer.as_ref().is_some_and(DeltaWriter::is_active);
+        if self.epoch >= aborted && !winds_up {
+            self.gave_up = aborted;
+            self.tell(ShardEvent::GaveUp(self.id, aborted));
+        }
+    }
+
     fn abort(&mut self) {
         if let Some(mut saving) = self.saving.take() {
             saving.abort(&mut self.segments, self.writer.as_mut());
@@ -210,6 +233,7 @@ impl Shard {
             Poll::Pending => progress.worked |= self.saving.as_ref().is_some_and(|saving| saving.can_go_on),
             Poll::Ready(Ok(saved)) => {
                 self.saving = None;
+                self.saved = Some(epoch);
                 progress.worked = true;
                 self.tell(ShardEvent::Saved(self.id, epoch, Ok(saved)));
             }
@@ -234,6 +258,11 @@ impl Shard {
     fn commit(&mut self, progress: &mut Progress) -> Result<(), Box<Failure>> {
         let committed = self.control.committed();
         if committed > self.committed && self.committing.is_none() {
+            if self.saved.take_if(|saved| *saved <= committed).is_some() {
+                for arena in self.segments.iter_mut().filter_map(|segment| segment.arena()) {
+                    arena.finish_checkpoint();
+                }
+            }
             for segment in &mut self.segments {
                 let tail = segment.tail();
                 let op = tail.op();
@@ -373,6 +402,7 @@ impl Drive for Shard {
 
     fn has_work(&self) -> bool {
         self.control.published() > self.epoch
+            || self.control.aborted() > self.gave_up
             || (self.committing.is_none() && self.control.committed() > self.committed)
             || self.control.phase() != Phase::Run
             // A blocked shard is woken by whoever makes room.
