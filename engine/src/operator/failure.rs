@@ -105,6 +105,11 @@ impl Failure {
         }
     }
 
+    /// Whether a user's closure failed, so that the engine's own structures are whole.
+    pub(crate) fn is_of_user_code(&self) -> bool {
+        self.op.is_some() && matches!(self.cause, Cause::User(_) | Cause::Panic(_))
+    }
+
     /// Whether the restart strategy may answer with a restart.
     pub fn retryable(&self) -> bool {
         !matches!(self.cause, Cause::Engine { retryable: false, .. })

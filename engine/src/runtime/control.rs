@@ -149,6 +149,8 @@ pub(crate) enum ShardEvent {
     HasPositions(ShardId, Epoch),
     /// Its part of a checkpoint is safe on disk, or could not be saved.
     Saved(ShardId, Epoch, Result<Saved, CheckpointFailure>),
+    /// Nothing of a checkpoint that was given up is under way on it any more.
+    GaveUp(ShardId, Epoch),
     /// Its sinks have carried out the commit of an epoch.
     Committed(ShardId, Epoch),
     /// All pages of the checkpoint it went on from have been read and verified.

@@ -81,6 +81,8 @@ pub(crate) struct Coordinator {
     running: Option<Running>,
     /// Per shard: the newest epoch of which it knows all positions.
     positions: Vec<Epoch>,
+    /// Per shard: the newest given-up epoch of which nothing is under way any more.
+    gave_up: Vec<Epoch>,
     /// Per shard: the newest epoch whose commit its sinks have carried out.
     committed: Vec<Epoch>,
     opened: Vec<bool>,
@@ -120,6 +122,7 @@ impl Coordinator {
             epoch: Epoch(next.0 - 1),
             running: None,
             positions: vec![Epoch(next.0 - 1); shards],
+            gave_up: vec![from; shards],
             committed: vec![from; shards],
             opened: vec![false; shards],
             drained: vec![false; shards],
@@ -144,6 +147,7 @@ impl Coordinator {
         match event {
             ShardEvent::Opened(shard) => self.opened[shard.index()] = true,
             ShardEvent::HasPositions(shard, epoch) => self.positions[shard.index()] = epoch,
+            ShardEvent::GaveUp(shard, epoch) => self.gave_up[shard.index()] = epoch,
             ShardEvent::Saved(shard, epoch, result) => return self.saved(shard, epoch, result, store, now),
             ShardEvent::Committed(shard, epoch) => {
                 self.committed[shard.index()] = epoch;
@@ -181,6 +185,7 @@ impl Coordinator {
             && self.held.is_none()
             && self.committed.iter().all(|done| *done >= self.control.committed())
             && self.opened.iter().all(|opened| *opened)
+            && self.gave_up.iter().all(|done| *done >= self.control.aborted())
             && self.positions.iter().all(|known| *known >= self.epoch);
         let due = all_drained || (self.times.interval.is_some() && now >= self.next_at);
         if may_publish && due {
@@ -213,10 +218,11 @@ impl Coordinator {
             format!("checkpoint {} since {} ns, saved {shards:?}", running.epoch, running.since.0)
         });
         format!(
-            "epoch {}, {}, positions {:?}, committed {:?} of {}, opened {:?}, drained {:?}, closed {:?}, verified {:?}, held {:?}, last {:?}",
+            "epoch {}, {}, positions {:?}, gave up {:?}, committed {:?} of {}, opened {:?}, drained {:?}, closed {:?}, verified {:?}, held {:?}, last {:?}",
             self.epoch,
             saved.unwrap_or_else(|| "no checkpoint runs".to_owned()),
             self.positions,
+            self.gave_up,
             self.committed,
             self.control.committed(),
             self.opened,
@@ -265,11 +271,14 @@ impl Coordinator {
                 epoch,
                 shards: saved.into_iter().filter_map(|saved| saved.delta).collect(),
                 meta: Vec::new(),
-                fresh_maps: std::mem::take(&mut self.fresh_maps),
+                fresh_maps: self.fresh_maps,
                 sinks_commit: has_cuts && all_verified,
             };
             match store.commit(record) {
-                Ok(report) => oldest = report.oldest_retained,
+                Ok(report) => {
+                    oldest = report.oldest_retained;
+                    self.fresh_maps = false;
+                }
                 Err(error) => return self.failed(epoch, error.into(), Some(store), now),
             }
         }

@@ -13,7 +13,6 @@ use crate::checkpoint::{ArenaNo, DeltaWriter, PageId};
 use crate::disk::ShardDisk;
 use crate::element::{Epoch, ShardId};
 use crate::operator::segment::Segment;
-use crate::sink::Committable;
 
 /// How many words of records in flight one input copies in a slice.
 const CAPTURE_WORDS_PER_SLICE: usize = 4096;
@@ -149,18 +148,13 @@ impl Saving {
             }
             let tail = segment.tail();
             let name = tail.name().to_owned();
-            match tail.poll_prepared(self.epoch) {
+            match tail.poll_prepared() {
                 Poll::Pending => {}
                 Poll::Ready(Err(error)) => return Err(CheckpointFailure::Sink { operator: name, error }),
-                Poll::Ready(Ok(cut)) => {
+                Poll::Ready(Ok(committables)) => {
                     *prepared = true;
-                    if let Some(bytes) = cut {
-                        let cut = Committable { epoch: self.epoch, shard: self.shard, bytes };
-                        let sinks = &mut self.snapshot.sinks;
-                        match sinks.iter_mut().find(|sink| sink.operator == name) {
-                            Some(sink) => sink.committables.push(cut),
-                            None => sinks.push(SinkSnapshot { operator: name, committables: vec![cut] }),
-                        }
+                    if !committables.is_empty() {
+                        self.snapshot.sinks.push(SinkSnapshot { operator: name, committables });
                     }
                 }
             }
@@ -195,7 +189,6 @@ impl Saving {
                 self.removed.extend(
                     arena.removed_pages().iter().map(|page| PageId { arena: arena_no, page: *page }),
                 );
-                arena.finish_checkpoint();
             }
             self.next_arena += 1;
         }
@@ -207,7 +200,6 @@ impl Saving {
         while self.next_arena < segments.len() {
             if let Some(arena) = segments[self.next_arena].arena() {
                 arena.save_some(usize::MAX, &mut |_| {});
-                arena.finish_checkpoint();
             }
             self.next_arena += 1;
         }

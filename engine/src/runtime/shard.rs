@@ -30,6 +30,9 @@ const PAGES_PREFAULTED_PER_STEP: u32 = 32;
 /// How many steps pass between two readings of the chains' figures.
 const STEPS_PER_GAUGE: u32 = 256;
 
+/// For how many rounds a shard goes on after a failure, to let records out that came before it.
+const ROUNDS_AFTER_FAILURE: usize = 64;
+
 /// How long a blocked shard waits before it looks again.
 const BLOCKED_WAIT: Duration = Duration::from_micros(50);
 
@@ -44,6 +47,10 @@ pub(crate) struct Shard {
     writer: Option<DeltaWriter>,
     epoch: Epoch,
     saving: Option<Saving>,
+    /// The checkpoint that this shard has saved and that is not known to be durable: the arenas remember what it holds until then.
+    saved: Option<Epoch>,
+    /// The newest given-up checkpoint of which nothing is under way here any more.
+    gave_up: Epoch,
     /// The newest epoch whose commit the sinks have been asked for, and whether they have all carried it out.
     committing: Option<(Epoch, Vec<bool>)>,
     committed: Epoch,
@@ -97,6 +104,8 @@ impl Shard {
             writer,
             epoch,
             saving: None,
+            saved: None,
+            gave_up: epoch,
             committing: None,
             committed: epoch,
             trimmed: Epoch(0),
@@ -122,8 +131,8 @@ impl Shard {
             self.switch(published)?;
         }
         let aborted = self.control.aborted();
-        if self.saving.as_ref().is_some_and(|saving| saving.epoch <= aborted) {
-            self.abort();
+        if aborted > self.gave_up {
+            self.give_up(aborted);
         }
         let mut progress = Progress::default();
         let context = StepContext { now };
@@ -177,6 +186,23 @@ impl Shard {
         Ok(())
     }
 
+    /// A checkpoint was given up, here or elsewhere: what this shard has saved for it goes along with the next one.
+    fn give_up(&mut self, aborted: Epoch) {
+        if self.saving.as_ref().is_some_and(|saving| saving.epoch <= aborted) {
+            self.abort();
+        }
+        if self.saved.take_if(|saved| *saved <= aborted).is_some() {
+            for arena in self.segments.iter_mut().filter_map(|segment| segment.arena()) {
+                arena.abort_checkpoint();
+            }
+        }
+        let winds_up = self.writer.as_ref().is_some_and(DeltaWriter::is_active);
+        if self.epoch >= aborted && !winds_up {
+            self.gave_up = aborted;
+            self.tell(ShardEvent::GaveUp(self.id, aborted));
+        }
+    }
+
     fn abort(&mut self) {
         if let Some(mut saving) = self.saving.take() {
             saving.abort(&mut self.segments, self.writer.as_mut());
@@ -208,6 +234,7 @@ impl Shard {
             Poll::Ready(Ok(saved)) => {
                 self.saving = None;
                 self.positions_told = epoch;
+                self.saved = Some(epoch);
                 progress.worked = true;
                 self.tell(ShardEvent::Saved(self.id, epoch, Ok(saved)));
             }
@@ -237,6 +264,11 @@ impl Shard {
     fn commit(&mut self, progress: &mut Progress) -> Result<(), Box<Failure>> {
         let committed = self.control.committed();
         if committed > self.committed && self.committing.is_none() {
+            if self.saved.take_if(|saved| *saved <= committed).is_some() {
+                for arena in self.segments.iter_mut().filter_map(|segment| segment.arena()) {
+                    arena.finish_checkpoint();
+                }
+            }
             for segment in &mut self.segments {
                 let tail = segment.tail();
                 let op = tail.op();
@@ -319,15 +351,39 @@ impl Shard {
     }
 
     /// Tells of a failure, with the place of the record where one is to blame.
-    fn failed(&mut self, mut failure: Box<Failure>, record: Option<usize>) {
+    fn failed(&mut self, now: Nanos, mut failure: Box<Failure>, record: Option<usize>) {
         if let (Some(index), Some(segment)) = (record, self.segments.get_mut(self.at_work)) {
             // The chain has unwound; its source is asked no more than where the record came from.
             failure.place = catch(|| Ok(segment.blame_record(index))).unwrap_or_default();
             failure.op.get_or_insert(segment.head());
         }
+        if failure.is_of_user_code() {
+            self.let_out(now, self.at_work);
+        }
         self.tell(ShardEvent::Failed(self.id, failure));
         // Sinks and readers may own threads: they end when they are dropped.
         self.segments.clear();
+    }
+
+    /// After a failure: lets what came before it go on to the sinks, as far as it gets in a few rounds. State goes back to a
+    /// checkpoint in any case; this is for plain sinks, whose readers expect to see what happened before the record that failed.
+    /// Chains up to `failed` take no more input; of the one that failed only what its tail had gathered is sent on.
+    fn let_out(&mut self, now: Nanos, failed: usize) {
+        for _ in 0..ROUNDS_AFTER_FAILURE {
+            let round = catch(|| {
+                let mut progress = Progress::default();
+                for segment in &mut self.segments[failed..] {
+                    segment.tail().flush()?;
+                }
+                for segment in self.segments[failed + 1..].iter_mut().filter(|segment| segment.input_name().is_some()) {
+                    progress.merge(segment.step(&StepContext { now })?);
+                }
+                Ok(progress.worked)
+            });
+            if !matches!(round, Ok(true)) {
+                break;
+            }
+        }
     }
 }
 
@@ -339,7 +395,11 @@ impl Drive for Shard {
         match self.control.phase() {
             _ if self.segments.is_empty() => return Step::Done,
             Phase::Run => {}
-            Phase::Stop => return Step::Done,
+            Phase::Stop => {
+                // Another shard may have failed, having let its records out to this one.
+                self.let_out(now, 0);
+                return Step::Done;
+            }
             Phase::Finish => {
                 self.gauge();
                 match self.close() {
@@ -352,7 +412,7 @@ impl Drive for Shard {
         let progress = match catch(|| self.round(now)) {
             Ok(progress) => progress,
             Err((failure, record)) => {
-                self.failed(failure, record);
+                self.failed(now, failure, record);
                 return Step::Done;
             }
         };
@@ -376,6 +436,7 @@ impl Drive for Shard {
 
     fn has_work(&self) -> bool {
         self.control.published() > self.epoch
+            || self.control.aborted() > self.gave_up
             || (self.committing.is_none() && self.control.committed() > self.committed)
             || self.control.phase() != Phase::Run
             // A blocked shard is woken by whoever makes room.

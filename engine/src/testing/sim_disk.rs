@@ -105,6 +105,13 @@ impl SimDisk {
         world.failures.insert(at, kind);
     }
 
+    /// Takes back what [`SimDisk::cut_power_after`] and [`SimDisk::fail_operation`] planned and has not happened yet.
+    pub fn forget_plans(&self) {
+        let mut world = self.world();
+        world.power_cut_at = None;
+        world.failures.clear();
+    }
+
     /// Whether the power is off.
     pub fn is_dead(&self) -> bool {
         self.world().dead

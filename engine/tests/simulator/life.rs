@@ -206,6 +206,7 @@ impl Life {
         let calm_faults = SimFaults { delay_polls_max, ..SimFaults::default() };
         let (job, schedule) = (self.job(calm), self.schedule());
         self.say(|| format!("process {}: {trouble:?}, {disk_trouble:?}, fuse {fuse}, {schedule:?}\n  {job:?}", self.tally.processes));
+        self.disk.forget_plans();
         if let Trouble::PowerCutAtOperation(after) = trouble {
             self.disk.cut_power_after(after);
         }

@@ -104,7 +104,7 @@ impl Topology {
                 1 => Level::CountByName { len },
                 2 => Level::Fold,
                 3 => Level::Reduce { len },
-                4 => Level::EveryThird { len: len / 3 },
+                4 => Level::EveryThird { len: 1 + len / 3 },
                 5 => Level::Rebalance,
                 _ => Level::Window { size: random.between(1, 400) as i64 },
             };
