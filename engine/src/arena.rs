@@ -31,7 +31,7 @@ pub use barrier::SavedPage;
 pub use budget::MemoryBudget;
 pub use error::StateError;
 pub use page::{PageInfo, PageKind, PageNo, TableId};
-pub use region::ArenaBacking;
+pub use region::{ArenaBacking, Prefault};
 pub use restore::PageLoader;
 pub(crate) use space::PageList;
 
@@ -134,7 +134,7 @@ struct Discarded {
 
 /// The pages of one chain on one shard.
 pub struct Arena {
-    pages: Region,
+    pages: Arc<Region>,
     tags: Column<u32>,
     meta: Column<PageMeta>,
     turn: u32,
@@ -177,7 +177,7 @@ impl Arena {
         };
         let count = config.pages_max as usize;
         Ok(Arena {
-            pages: Region::reserve(count * PAGE_BYTES, config.backing).map_err(reserve_error)?,
+            pages: Region::reserve(count * PAGE_BYTES, config.backing).map_err(reserve_error)?.into(),
             tags: Column::reserve(count, config.backing).map_err(reserve_error)?,
             meta: Column::reserve(count, config.backing).map_err(reserve_error)?,
             turn: FIRST_TURN,
