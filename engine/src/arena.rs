@@ -10,7 +10,7 @@
 //! that the next checkpoint will save. A page that awaits saving is one whose tag is the turn before, so turning costs nothing
 //! per page.
 //!
-//! Modules: [`region`](self) reserves, `space` hands pages out and takes them back, `barrier` tracks writes and saves pages,
+//! Modules: `region` reserves, `space` hands pages out and takes them back, `barrier` tracks writes and saves pages,
 //! `restore` brings pages in.
 #![allow(unsafe_code)] // hands out raw pages of its reservation to the tables above
 
@@ -163,7 +163,8 @@ pub struct Arena {
     // tables
     tables: HashMap<TableId, TableOwner>,
     next_table: u32,
-    restored: HashMap<TableId, PageList>,
+    /// Tables of the checkpoint that nobody has taken up yet; in order, so that runs can be repeated exactly.
+    restored: BTreeMap<TableId, PageList>,
     loader: Option<Box<dyn PageLoader>>,
 }
 
@@ -197,7 +198,7 @@ impl Arena {
             removed: Vec::new(),
             tables: HashMap::new(),
             next_table: 1,
-            restored: HashMap::new(),
+            restored: BTreeMap::new(),
             loader: None,
         })
     }
