@@ -134,7 +134,11 @@ pub struct BidReader {
 impl Reader for BidReader {
     type Item = Bid;
 
-    fn poll(&mut self, _: millstream::element::Nanos, out: &mut Records<Bid>) -> Result<SourcePoll, SourceError> {
+    fn poll(
+        &mut self,
+        _: millstream::element::Nanos,
+        out: &mut Records<Bid>,
+    ) -> Result<SourcePoll, SourceError> {
         self.polled = out.room();
         for _ in 0..self.polled {
             out.push(self.generator.bid());
@@ -149,6 +153,10 @@ impl Reader for BidReader {
     }
 
     fn place(&self, index: usize) -> String {
-        format!("bid {} of partition {}", self.generator.made - self.polled as u64 + index as u64, self.number)
+        format!(
+            "bid {} of partition {}",
+            self.generator.made - self.polled as u64 + index as u64,
+            self.number
+        )
     }
 }

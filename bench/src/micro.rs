@@ -87,7 +87,10 @@ impl Settings {
     pub fn cores_for(&self, threads: u16) -> Result<Vec<usize>, String> {
         let cores = self.cores.get(..usize::from(threads));
         cores.map(<[usize]>::to_vec).ok_or_else(|| {
-            format!("needs {threads} cores, this process may use {}; choose others with --only", self.cores.len())
+            format!(
+                "needs {threads} cores, this process may use {}; choose others with --only",
+                self.cores.len()
+            )
         })
     }
 
@@ -131,7 +134,10 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     let machine = machine::describe(&settings.cores);
     println!("machine: {machine}");
-    println!("{} rounds; threads are pinned as each measure says; the control thread of a job is not\n", args.rounds);
+    println!(
+        "{} rounds; threads are pinned as each measure says; the control thread of a job is not\n",
+        args.rounds
+    );
     println!("{}", header());
     let mut outcomes = Vec::new();
     for (names, measure) in MEASURES {

@@ -44,9 +44,8 @@ impl Stretch {
             return Some(format!("the quarters of a stretch differ, {least:.1} to {greatest:.1} M/s"));
         }
         let share = self.processor_share;
-        (share < PROCESSOR_SHARE_MIN).then(|| {
-            format!("the threads had only {:.0} % of their cores in a stretch", share * 100.0)
-        })
+        (share < PROCESSOR_SHARE_MIN)
+            .then(|| format!("the threads had only {:.0} % of their cores in a stretch", share * 100.0))
     }
 
     fn to_json(&self) -> Value {
@@ -110,7 +109,8 @@ pub fn of_job(
 pub fn await_start(handle: &JobHandle, tally: &Tally) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     while tally.total() == 0 {
-        if matches!(handle.status(), JobStatus::Failed | JobStatus::Canceled) || started.elapsed() > START_MAX {
+        if matches!(handle.status(), JobStatus::Failed | JobStatus::Canceled) || started.elapsed() > START_MAX
+        {
             return Err(format!("the job gives no records; it is {}", handle.status()).into());
         }
         sleep(Duration::from_millis(1));
@@ -144,7 +144,8 @@ pub fn of_loop<F: FnMut()>(
         }
         let stretch = (!thread.is_finished()).then(|| watch(settings, warm_up, 1, &tally));
         stop.store(true, Ordering::Relaxed);
-        let ended: Result<(), String> = thread.join().map_err(|_| "the hand-written loop panicked".to_owned())?;
+        let ended: Result<(), String> =
+            thread.join().map_err(|_| "the hand-written loop panicked".to_owned())?;
         ended?;
         Ok(stretch.ok_or("the hand-written loop ended at once")?)
     })

@@ -100,7 +100,8 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
     let rounds = Comparison::run(settings, job, by_hand)?;
     let notes = vec![
         format!("shard 0 and the loop on core {core}, by turns; 32-byte records"),
-        "the loop makes and drops one record at a time; it has no timestamps, watermarks or batches".to_owned(),
+        "the loop makes and drops one record at a time; it has no timestamps, watermarks or batches"
+            .to_owned(),
     ];
     Ok(vec![rounds.outcome("chain8", "a hand-written loop with the same generator and steps", 0.8, notes)])
 }

@@ -35,7 +35,10 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
     }
     let crossings: u64 = job.iter().map(|second| second.crossings).sum();
     let notes = vec![
-        format!("source on shard 0 on core {}, keyed fold and sink on shard 1 on core {}; busy polling", cores[0], cores[1]),
+        format!(
+            "source on shard 0 on core {}, keyed fold and sink on shard 1 on core {}; busy polling",
+            cores[0], cores[1]
+        ),
         format!(
             "{} to {} records/s, one at a time; from the source's poll to the sink's write, with two readings of the clock",
             spread(job.iter().map(|second| second.crossings as f64)).0,
@@ -75,9 +78,7 @@ fn median_of(seconds: &[Second], quantile: impl Fn(&Second) -> f64) -> f64 {
 }
 
 fn to_json(seconds: &[Second]) -> Vec<Value> {
-    let one = |second: &Second| {
-        json!({ "p50": second.p50, "p99": second.p99, "max": second.max, "crossings": second.crossings })
-    };
+    let one = |second: &Second| json!({ "p50": second.p50, "p99": second.p99, "max": second.max, "crossings": second.crossings });
     seconds.iter().map(one).collect()
 }
 
@@ -152,14 +153,12 @@ struct Flight {
 }
 
 fn through_a_job(cores: &[usize], time: Duration) -> Result<Vec<Second>, Box<dyn Error>> {
-    let flight = Arc::new(Flight {
-        arrived: AtomicU64::new(0),
-        at: AtomicU64::new(0),
-        seconds: Mutex::default(),
-    });
+    let flight =
+        Arc::new(Flight { arrived: AtomicU64::new(0), at: AtomicU64::new(0), seconds: Mutex::default() });
     let of_job = flight.clone();
     let handle = Job::new("hop").shards(2).cores(cores).wait(WaitPolicy::Spin).spawn(move |flow| {
-        let arrivals = Arrivals { flight: of_job.clone(), shard: ShardId(0), arrived: 0, seconds: Seconds::new() };
+        let arrivals =
+            Arrivals { flight: of_job.clone(), shard: ShardId(0), arrived: 0, seconds: Seconds::new() };
         flow.source("probes", Probes(of_job.clone()))
             .event_time(Watermarks::monotonous(), |probe| (probe.sent / 1_000_000) as i64)
             .key_by(|probe| probe.key)
@@ -196,12 +195,7 @@ impl Source for Probes {
         Ok(vec![PartitionId("0".to_owned())])
     }
 
-    fn open(
-        &self,
-        _: &PartitionId,
-        _: Option<&[u8]>,
-        _: &ReaderContext,
-    ) -> Result<ProbeReader, SourceError> {
+    fn open(&self, _: &PartitionId, _: Option<&[u8]>, _: &ReaderContext) -> Result<ProbeReader, SourceError> {
         Ok(ProbeReader { flight: self.0.clone(), sent: 0, key: 0 })
     }
 
@@ -286,52 +280,64 @@ fn over_an_atomic(cores: &[usize], time: Duration) -> Result<Vec<Second>, Box<dy
     let (ball, answer) = (Line(AtomicU64::new(0)), Line(AtomicU64::new(0)));
     let (there, stop) = (&ball.0, &AtomicBool::new(false));
     let back = &answer.0;
-    between(cores, time, stop, move || {
-        let mut last = 0;
-        while !stop.load(Ordering::Relaxed) {
-            let now = there.load(Ordering::Acquire);
-            if now != last {
-                last = now;
-                back.store(now, Ordering::Release);
+    between(
+        cores,
+        time,
+        stop,
+        move || {
+            let mut last = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let now = there.load(Ordering::Acquire);
+                if now != last {
+                    last = now;
+                    back.store(now, Ordering::Release);
+                }
             }
-        }
-    }, move |seconds| {
-        let mut turn = 0;
-        while !stop.load(Ordering::Relaxed) {
-            turn += 1;
-            let sent = monotonic_nanos();
-            there.store(turn, Ordering::Release);
-            while back.load(Ordering::Acquire) != turn && !stop.load(Ordering::Relaxed) {
-                std::hint::spin_loop();
+        },
+        move |seconds| {
+            let mut turn = 0;
+            while !stop.load(Ordering::Relaxed) {
+                turn += 1;
+                let sent = monotonic_nanos();
+                there.store(turn, Ordering::Release);
+                while back.load(Ordering::Acquire) != turn && !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+                let now = monotonic_nanos();
+                seconds.record((now - sent) / 2, now);
             }
-            let now = monotonic_nanos();
-            seconds.record((now - sent) / 2, now);
-        }
-    })
+        },
+    )
 }
 
 /// One word at a time over a ring of the crate that the engine's rings are made of.
 fn over_a_ring(cores: &[usize], time: Duration) -> Result<Vec<Second>, Box<dyn Error>> {
     let (mut producer, mut consumer) = rtrb::RingBuffer::<u64>::new(1024);
     let (arrived, stop) = (&AtomicU64::new(0), &AtomicBool::new(false));
-    between(cores, time, stop, move || {
-        let mut sent = 0;
-        while !stop.load(Ordering::Relaxed) {
-            if arrived.load(Ordering::Acquire) == sent && producer.push(monotonic_nanos()).is_ok() {
-                sent += 1;
+    between(
+        cores,
+        time,
+        stop,
+        move || {
+            let mut sent = 0;
+            while !stop.load(Ordering::Relaxed) {
+                if arrived.load(Ordering::Acquire) == sent && producer.push(monotonic_nanos()).is_ok() {
+                    sent += 1;
+                }
             }
-        }
-    }, move |seconds| {
-        let mut taken = 0;
-        while !stop.load(Ordering::Relaxed) {
-            if let Ok(sent) = consumer.pop() {
-                let now = monotonic_nanos();
-                seconds.record(now.saturating_sub(sent), now);
-                taken += 1;
-                arrived.store(taken, Ordering::Release);
+        },
+        move |seconds| {
+            let mut taken = 0;
+            while !stop.load(Ordering::Relaxed) {
+                if let Ok(sent) = consumer.pop() {
+                    let now = monotonic_nanos();
+                    seconds.record(now.saturating_sub(sent), now);
+                    taken += 1;
+                    arrived.store(taken, Ordering::Release);
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// Runs one thing on the first core and what takes the time on the second.

@@ -44,7 +44,10 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
     let (ours, reference) = (best(&table)?, best(&map)?);
     let maxima = |rounds: &[Times]| rounds.iter().map(|round| round.max_us).collect::<Vec<_>>();
     let notes = vec![
-        format!("on core {core}; {keys} new keys of 8 bytes with values of 8; smallest of the maxima of {} runs", settings.rounds),
+        format!(
+            "on core {core}; {keys} new keys of 8 bytes with values of 8; smallest of the maxima of {} runs",
+            settings.rounds
+        ),
         format!("table:     {ours}"),
         format!("hashbrown: {reference}"),
     ];
@@ -99,7 +102,11 @@ impl std::fmt::Display for Times {
             write!(f, "{}: {:.1} us, ", quantile, nanos as f64 / 1e3)?;
         }
         let (above_100, above_1000) = (self.above(100_000), self.above(1_000_000));
-        write!(f, "above 100 us: {above_100}, above 1 ms: {above_1000}; all in {:.2} s", self.elapsed.as_secs_f64())
+        write!(
+            f,
+            "above 100 us: {above_100}, above 1 ms: {above_1000}; all in {:.2} s",
+            self.elapsed.as_secs_f64()
+        )
     }
 }
 

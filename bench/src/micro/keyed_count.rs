@@ -90,7 +90,10 @@ pub fn with_checkpoints(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Err
     let longest = checkpoints.iter().map(|of_round| of_round.longest).max().unwrap_or_default();
     let last = checkpoints.last().cloned().unwrap_or_default();
     let notes = vec![
-        format!("shard 0 on core {core}, {driver} driver; 1 M keys, uniform; state in {}", settings.dir.display()),
+        format!(
+            "shard 0 on core {core}, {driver} driver; 1 M keys, uniform; state in {}",
+            settings.dir.display()
+        ),
         format!(
             "{completed} checkpoints completed, {failed} failed; the last took {:.0} ms for {:.1} MB ({} bytes in flight), the longest {:.0} ms",
             last.last_duration.as_secs_f64() * 1e3,
@@ -99,5 +102,10 @@ pub fn with_checkpoints(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Err
             longest.as_secs_f64() * 1e3
         ),
     ];
-    Ok(vec![rounds.outcome("keyed_count_checkpointed", "the same job without a state directory", 0.95, notes)])
+    Ok(vec![rounds.outcome(
+        "keyed_count_checkpointed",
+        "the same job without a state directory",
+        0.95,
+        notes,
+    )])
 }

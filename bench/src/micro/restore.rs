@@ -71,7 +71,9 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
     let first = times("first_record_ms");
     let part = |what: &str| median(times(what));
     let notes = vec![
-        format!("one shard on core {core}; {keys} keys of 8 bytes with values of 96; page cache warm; medians"),
+        format!(
+            "one shard on core {core}; {keys} keys of 8 bytes with values of 96; page cache warm; medians"
+        ),
         format!(
             "state: {:.0} MB of pages in memory, {:.0} MB of files, built and saved in {:.1} s",
             built["state_bytes"].as_f64().unwrap_or_default() / 1e6,

@@ -58,7 +58,8 @@ impl Shared {
 
     pub(crate) fn take_loop_gaps(&self) -> Vec<Duration> {
         let control = self.control();
-        control.map_or_else(Vec::new, |control| control.counters.iter().map(|of| of.take_loop_gap()).collect())
+        control
+            .map_or_else(Vec::new, |control| control.counters.iter().map(|of| of.take_loop_gap()).collect())
     }
 }
 
@@ -156,7 +157,8 @@ impl Supervisor {
         });
         let mut running = driver::start(self.attempts.job.driver, self.clock, specs.collect())?;
         self.driver = running.driver().to_string();
-        *self.shared.control.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(control.clone());
+        *self.shared.control.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some(control.clone());
         self.shared.set_status(JobStatus::Running);
         tracing::info!(
             job = self.attempts.job.name,
@@ -192,7 +194,9 @@ impl Supervisor {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => {
                     return match running.next_end(Duration::from_secs(1)) {
-                        Some(driver::ShardEnd { result: Err(failure), .. }) => self.attempts.shard_failed(failure.clone()),
+                        Some(driver::ShardEnd { result: Err(failure), .. }) => {
+                            self.attempts.shard_failed(failure.clone())
+                        }
                         _ => End::Canceled,
                     };
                 }

@@ -50,11 +50,7 @@ pub trait Fed: Sized + 'static {
     where
         Self::Record: Record;
     /// See [`Chain::append_unkeyed`].
-    fn append_unkeyed(
-        item: &Self::Item<'_>,
-        at: Timestamp,
-        outlet: &mut Outlet,
-    ) -> Result<(), ChannelError>
+    fn append_unkeyed(item: &Self::Item<'_>, at: Timestamp, outlet: &mut Outlet) -> Result<(), ChannelError>
     where
         Self::Record: Record;
 }
@@ -239,9 +235,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             .map_err(|error| failed(op, super::Cause::fatal(error)))?
         {
             let lane = from.index() % self.inlets.len();
-            self.inlets[lane]
-                .restore(&frames)
-                .map_err(|error| failed(op, super::Cause::fatal(error)))?;
+            self.inlets[lane].restore(&frames).map_err(|error| failed(op, super::Cause::fatal(error)))?;
         }
         if restored.shards() == shards {
             if let Some(inputs) = restored.inputs(shard, &self.name) {
@@ -298,7 +292,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
 
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
         for inlet in &mut self.inlets {
-            inlet.switch(epoch).map_err(|error| Box::new(Failure::of(self.head.op(), super::Cause::fatal(error))))?;
+            inlet
+                .switch(epoch)
+                .map_err(|error| Box::new(Failure::of(self.head.op(), super::Cause::fatal(error))))?;
         }
         snapshot.inputs.push(InputsSnapshot {
             operator: self.name.clone(),

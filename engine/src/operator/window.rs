@@ -84,7 +84,13 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> WindowFold<T, K, R> {
     }
 
     /// Adds records of one batch to one slice: those that `pick` numbers, whose hashes are `hashes`.
-    fn add(&mut self, slice: Timestamp, batch: &BatchOf<'_, T>, hashes: &[KeyHash], pick: impl Fn(usize) -> usize) {
+    fn add(
+        &mut self,
+        slice: Timestamp,
+        batch: &BatchOf<'_, T>,
+        hashes: &[KeyHash],
+        pick: impl Fn(usize) -> usize,
+    ) {
         let tables = self.tables.as_mut().expect("open comes before the first batch");
         let table = self.slices.entry(slice).or_insert_with(|| tables.create());
         let (op, rule) = (self.op, &self.rule);

@@ -1,13 +1,13 @@
 //! The words between a job's control thread and its shards: a few atomics one way, events the other way. Nothing of it travels
 //! with the data, so nothing of it waits behind data.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Waker;
-use super::metrics::ShardCounters;
 use super::coordinator::CheckpointFailure;
+use super::metrics::ShardCounters;
 use crate::checkpoint::{DeltaSummary, PageId};
 use crate::element::{Epoch, ShardId};
 use crate::operator::Failure;

@@ -43,7 +43,9 @@ pub enum CheckpointFailure {
         error: SinkError,
     },
     /// It took too long.
-    #[error("checkpoint {epoch} was not complete after {timeout:?}; raise checkpoint_timeout, or look for what is slow: a sink, or the disk")]
+    #[error(
+        "checkpoint {epoch} was not complete after {timeout:?}; raise checkpoint_timeout, or look for what is slow: a sink, or the disk"
+    )]
     TimedOut {
         /// The checkpoint.
         epoch: Epoch,
@@ -251,7 +253,11 @@ impl Coordinator {
             Ok(saved) => {
                 running.saved[shard.index()] = Some(saved);
                 self.positions[shard.index()] = epoch;
-                if running.saved.iter().all(Option::is_some) { self.complete(store, now) } else { Outcome::Running }
+                if running.saved.iter().all(Option::is_some) {
+                    self.complete(store, now)
+                } else {
+                    Outcome::Running
+                }
             }
         }
     }
@@ -261,7 +267,8 @@ impl Coordinator {
         let running = self.running.take().expect("a checkpoint is complete only while it runs");
         let epoch = running.epoch;
         let saved: Vec<Saved> = running.saved.into_iter().flatten().collect();
-        let bytes: u64 = saved.iter().filter_map(|saved| saved.delta.as_ref()).map(|delta| delta.bytes()).sum();
+        let bytes: u64 =
+            saved.iter().filter_map(|saved| saved.delta.as_ref()).map(|delta| delta.bytes()).sum();
         let in_flight: u64 = saved.iter().map(|saved| saved.in_flight_bytes).sum();
         let has_cuts = saved.iter().any(|saved| saved.sinks);
         let all_verified = self.verified.iter().all(|verified| *verified);
@@ -327,7 +334,9 @@ impl Coordinator {
                         tracing::warn!(job = self.job, %stuck, "cannot clean up; trying again after the next checkpoint");
                     }
                 }
-                Err(error) => tracing::warn!(job = self.job, %error, "cannot clean up; trying again after the next checkpoint"),
+                Err(error) => {
+                    tracing::warn!(job = self.job, %error, "cannot clean up; trying again after the next checkpoint")
+                }
             }
         }
         if self.last == Some(epoch) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::snapshot::{InputsSnapshot, OperatorSnapshot, PartitionSnapshot, ShardSnapshot};
 use crate::arena::{self, Arena, ArenaConfig, PageLoader, PageNo, StateError};
-use crate::channel::{Batch, Frame, FrameError, OpenBatch, SavedFrames, BatchShape};
+use crate::channel::{Batch, BatchShape, Frame, FrameError, OpenBatch, SavedFrames};
 use crate::checkpoint::codec::CodecError;
 use crate::checkpoint::{ArenaNo, PageId, PageReader, RestoreError, RestoredJob};
 use crate::disk::Disk;
@@ -69,12 +69,18 @@ pub(crate) struct Restored {
 
 impl Restored {
     /// Reads what the shards wrote, and compares it with the program.
-    pub(crate) fn read(job: RestoredJob, disk: Arc<dyn Disk>, plan: &Plan) -> Result<Restored, RestoreFailure> {
+    pub(crate) fn read(
+        job: RestoredJob,
+        disk: Arc<dyn Disk>,
+        plan: &Plan,
+    ) -> Result<Restored, RestoreFailure> {
         let epoch = job.epoch;
         let mut snapshots = Vec::with_capacity(job.shards.len());
         for (number, shard) in job.shards.iter().enumerate() {
-            let snapshot = ShardSnapshot::decode(&shard.meta).map_err(|cause| {
-                RestoreFailure::Metadata { epoch, shard: ShardId(number as u16), cause }
+            let snapshot = ShardSnapshot::decode(&shard.meta).map_err(|cause| RestoreFailure::Metadata {
+                epoch,
+                shard: ShardId(number as u16),
+                cause,
             })?;
             snapshots.push(snapshot);
         }
@@ -91,9 +97,10 @@ impl Restored {
         let chain_of = |name: &str| {
             plan.chains.iter().position(|chain| chain.ops.first().is_some_and(|op| plan.name(*op) == name))
         };
-        let same_chains = snapshots.iter().flat_map(|snapshot| &snapshot.operators).all(|operator| {
-            chain_of(&operator.operator) == Some(usize::from(operator.arena))
-        });
+        let same_chains = snapshots
+            .iter()
+            .flat_map(|snapshot| &snapshot.operators)
+            .all(|operator| chain_of(&operator.operator) == Some(usize::from(operator.arena)));
         Ok(Restored { epoch, job, snapshots, disk, same_chains })
     }
 
@@ -205,7 +212,12 @@ impl Restored {
     }
 
     /// The arena of a chain as it was on one of the old shards; its pages come in when they are touched.
-    pub(crate) fn arena(self: &Arc<Self>, shard: ShardId, arena: u16, config: ArenaConfig) -> Result<Arena, StateError> {
+    pub(crate) fn arena(
+        self: &Arc<Self>,
+        shard: ShardId,
+        arena: u16,
+        config: ArenaConfig,
+    ) -> Result<Arena, StateError> {
         let arena_no = ArenaNo(arena);
         let pages = &self.job.shards[shard.index()].pages;
         let mut entries = Vec::new();
@@ -235,7 +247,12 @@ fn reroute(
         let Frame::Batch(batch) = frame else { continue };
         for index in (0..batch.len()).filter(|index| belongs(&batch, *index)) {
             let hash = batch.hashes().get(index).copied().unwrap_or_default();
-            open.push_bytes(batch.timestamps()[index], hash, batch.key_bytes(index), batch.record_bytes(index));
+            open.push_bytes(
+                batch.timestamps()[index],
+                hash,
+                batch.key_bytes(index),
+                batch.record_bytes(index),
+            );
             if open.is_full() {
                 open.save(&mut picked);
                 open.clear();

@@ -7,8 +7,8 @@
 use std::task::Poll;
 
 use super::control::Saved;
-use super::snapshot::{ChannelSnapshot, ShardSnapshot, SinkSnapshot};
 use super::coordinator::CheckpointFailure;
+use super::snapshot::{ChannelSnapshot, ShardSnapshot, SinkSnapshot};
 use crate::checkpoint::{ArenaNo, DeltaWriter, PageId};
 use crate::disk::ShardDisk;
 use crate::element::{Epoch, ShardId};
@@ -133,7 +133,12 @@ impl Saving {
                 let frames = inlet.take_capture().unwrap_or_default();
                 if !frames.is_empty() {
                     let (from, to) = (ShardId(from as u16), self.shard);
-                    self.snapshot.in_rings.push(ChannelSnapshot { operator: operator.clone(), from, to, frames });
+                    self.snapshot.in_rings.push(ChannelSnapshot {
+                        operator: operator.clone(),
+                        from,
+                        to,
+                        frames,
+                    });
                 }
             }
         }
@@ -186,9 +191,8 @@ impl Saving {
                 if !done {
                     return false;
                 }
-                self.removed.extend(
-                    arena.removed_pages().iter().map(|page| PageId { arena: arena_no, page: *page }),
-                );
+                self.removed
+                    .extend(arena.removed_pages().iter().map(|page| PageId { arena: arena_no, page: *page }));
             }
             self.next_arena += 1;
         }

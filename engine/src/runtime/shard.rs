@@ -13,9 +13,9 @@ use crate::arena::PageNo;
 use crate::checkpoint::DeltaWriter;
 use crate::disk::ShardDisk;
 use crate::element::{Epoch, Nanos, ShardId};
-use crate::operator::{Cause, Failure};
 use crate::operator::failure::catch;
 use crate::operator::segment::{OpenContext, Progress, Segment, StepContext};
+use crate::operator::{Cause, Failure};
 
 /// How many pages a step saves while there is other work, and while there is none.
 const PAGES_PER_BUSY_STEP: usize = 8;
@@ -168,7 +168,9 @@ impl Shard {
             self.abort();
         }
         for page in self.control.pages_to_move(self.id) {
-            if let Some(arena) = self.segments.get_mut(usize::from(page.arena.0)).and_then(|chain| chain.arena()) {
+            if let Some(arena) =
+                self.segments.get_mut(usize::from(page.arena.0)).and_then(|chain| chain.arena())
+            {
                 arena.mark_for_rewrite([page.page]);
             }
         }
@@ -226,8 +228,7 @@ impl Shard {
             return;
         };
         let pages = if progress.worked { PAGES_PER_BUSY_STEP } else { PAGES_PER_IDLE_STEP };
-        let answer =
-            saving.slice(&mut self.segments, self.writer.as_mut(), self.disk.as_mut(), pages);
+        let answer = saving.slice(&mut self.segments, self.writer.as_mut(), self.disk.as_mut(), pages);
         let epoch = saving.epoch;
         match answer {
             Poll::Pending => progress.worked |= self.saving.as_ref().is_some_and(|saving| saving.can_go_on),
@@ -375,7 +376,9 @@ impl Shard {
                 for segment in &mut self.segments[failed..] {
                     segment.tail().flush()?;
                 }
-                for segment in self.segments[failed + 1..].iter_mut().filter(|segment| segment.input_name().is_some()) {
+                for segment in
+                    self.segments[failed + 1..].iter_mut().filter(|segment| segment.input_name().is_some())
+                {
                     progress.merge(segment.step(&StepContext { now })?);
                 }
                 Ok(progress.worked)

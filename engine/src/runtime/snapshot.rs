@@ -90,10 +90,7 @@ fn put_layout(out: &mut Writer, layout: &Layout) {
 }
 
 fn layout(input: &mut Reader<'_>) -> Result<Layout, CodecError> {
-    Ok(Layout {
-        text: input.str("layout text")?.to_owned(),
-        fingerprint: input.u64("layout fingerprint")?,
-    })
+    Ok(Layout { text: input.str("layout text")?.to_owned(), fingerprint: input.u64("layout fingerprint")? })
 }
 
 fn put_channel(out: &mut Writer, channel: &ChannelSnapshot) {

@@ -92,7 +92,10 @@ enum DiskTrouble {
     /// Operations fail now and then.
     Errors(u32),
     /// It is full for a while.
-    Full { from: u64, turns: u64 },
+    Full {
+        from: u64,
+        turns: u64,
+    },
     /// Some operation fails.
     OneError(u64),
 }
@@ -106,7 +109,17 @@ impl Life {
         let troubled = random.pick(&[0, 1, 1, 2, 2, 3, 5]);
         let loud = std::env::var_os("MILLSTREAM_SEED").is_some();
         let outside = Outside::default();
-        Life { random, plant, topology, outside, disk, troubled, flipped: false, loud, tally: Tally::default() }
+        Life {
+            random,
+            plant,
+            topology,
+            outside,
+            disk,
+            troubled,
+            flipped: false,
+            loud,
+            tally: Tally::default(),
+        }
     }
 
     fn say(&self, what: impl FnOnce() -> String) {
@@ -157,9 +170,14 @@ impl Life {
     fn job(&mut self, calm: bool) -> Job {
         let random = &mut self.random;
         let micros = Duration::from_micros;
-        let timeout = if calm { Duration::from_secs(3600) } else { random.pick(&[micros(3_000), micros(20_000), Duration::from_secs(60)]) };
+        let timeout = if calm {
+            Duration::from_secs(3600)
+        } else {
+            random.pick(&[micros(3_000), micros(20_000), Duration::from_secs(60)])
+        };
         // Silence takes long; checkpoints are not to be all that happens meanwhile.
-        let intervals: &[u64] = if self.topology.marks_idle { &[5_000, 50_000] } else { &[50, 200, 1_000, 5_000, 50_000] };
+        let intervals: &[u64] =
+            if self.topology.marks_idle { &[5_000, 50_000] } else { &[50, 200, 1_000, 5_000, 50_000] };
         Job::new("simulated")
             .shards(random.pick(&[1, 2, 2, 3, 4]))
             .state_dir(STATE_DIR)
@@ -205,7 +223,12 @@ impl Life {
         let (sink_delay, seed) = (random.pick(&[0, 1, 20]), random.next());
         let calm_faults = SimFaults { delay_polls_max, ..SimFaults::default() };
         let (job, schedule) = (self.job(calm), self.schedule());
-        self.say(|| format!("process {}: {trouble:?}, {disk_trouble:?}, fuse {fuse}, {schedule:?}\n  {job:?}", self.tally.processes));
+        self.say(|| {
+            format!(
+                "process {}: {trouble:?}, {disk_trouble:?}, fuse {fuse}, {schedule:?}\n  {job:?}",
+                self.tally.processes
+            )
+        });
         self.disk.forget_plans();
         if let Trouble::PowerCutAtOperation(after) = trouble {
             self.disk.cut_power_after(after);
@@ -238,7 +261,10 @@ impl Life {
         self.say(|| {
             let checkpoints = &metrics.checkpoints;
             let (turns, completed, failed) = (simulation.turns(), checkpoints.completed, checkpoints.failed);
-            format!("  {end:?} after {turns} turns, {completed} checkpoints, {failed} failed; {:?}", simulation.failures())
+            format!(
+                "  {end:?} after {turns} turns, {completed} checkpoints, {failed} failed; {:?}",
+                simulation.failures()
+            )
         });
         for failure in simulation.failures() {
             let damage = self.flipped && is_damage(failure);
@@ -298,7 +324,13 @@ impl Life {
             if let Some(end) = self.turns(simulation, from) {
                 return Some(end);
             }
-            let used: u64 = self.disk.paths().iter().filter_map(|path| self.disk.contents(path)).map(|of| of.len() as u64).sum();
+            let used: u64 = self
+                .disk
+                .paths()
+                .iter()
+                .filter_map(|path| self.disk.contents(path))
+                .map(|of| of.len() as u64)
+                .sum();
             let room = self.random.pick(&[0, 5_000, 50_000]);
             self.disk.set_faults(SimFaults { capacity_bytes: Some(used + room), ..calm_faults });
             let full = full.min(turns - from);
