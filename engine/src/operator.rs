@@ -104,7 +104,7 @@ macro_rules! owned_items {
             item
         }
         #[inline(always)]
-        fn by_ref<'b>(item: &'b $record) -> &'b $record {
+        fn by_ref(item: &$record) -> &$record {
             item
         }
         #[inline(always)]

@@ -131,7 +131,9 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> WindowFold<T, K, R> {
         scratch.pending.extend(0..batch.len() as u32);
         while let Some(&first) = scratch.pending.first() {
             let slice = self.windows.slice_of(batch.timestamps()[first as usize]);
-            (scratch.chosen.clear(), scratch.hashes.clear(), scratch.rest.clear());
+            scratch.chosen.clear();
+            scratch.hashes.clear();
+            scratch.rest.clear();
             for &index in &scratch.pending {
                 let (at, hash) = (batch.timestamps()[index as usize], batch.hashes()[index as usize]);
                 if !slice.contains(at) {

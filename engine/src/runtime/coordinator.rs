@@ -74,6 +74,17 @@ struct Running {
     saved: Vec<Option<Saved>>,
 }
 
+/// Where an attempt begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    /// The checkpoint that the shards go on from; 0 for none.
+    pub(crate) from: Epoch,
+    /// The number of the first checkpoint, larger than any before.
+    pub(crate) next: Epoch,
+    /// Whether pages of earlier checkpoints are still those of the same shards.
+    pub(crate) keeps_pages: bool,
+}
+
 /// See the [module](self).
 pub(crate) struct Coordinator {
     control: Arc<Control>,
@@ -104,17 +115,16 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    /// For shards that go on from `from`, at `now`; `next` is the number of the first checkpoint, larger than any before.
+    /// For the shards of `control`, at `now`.
     pub(crate) fn new(
         job: String,
         control: Arc<Control>,
         times: CheckpointTimes,
-        from: Epoch,
-        next: Epoch,
-        keeps_pages: bool,
+        start: Start,
         metrics: CheckpointMetrics,
         now: Nanos,
     ) -> Coordinator {
+        let Start { from, next, keeps_pages } = start;
         let shards = control.counters.len();
         let next_at = times.interval.map_or(now, |interval| now.after(interval));
         Coordinator {
