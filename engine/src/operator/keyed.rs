@@ -241,11 +241,14 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             if let Some(inputs) = restored.inputs(shard, &self.name) {
                 self.merge = InputMerge::restore(&inputs.merge, Nanos(0));
                 // A firing that the checkpoint interrupted goes on where it was.
-                self.due.extend(inputs.firing.map(Signal::Advance));
+                self.due.extend(&inputs.due);
+                self.ended = self.merge.has_ended() && !inputs.due.contains(&Signal::End);
             }
         } else {
             let start = restored.least_watermark(&self.name);
             self.merge = InputMerge::new(self.inlets.len(), start, Nanos(0));
+            // What an interrupted firing had left fires now: nobody will announce this watermark again.
+            self.due.extend((start > Timestamp::MIN).then_some(Signal::Advance(start)));
         }
         Ok(())
     }
@@ -299,10 +302,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         snapshot.inputs.push(InputsSnapshot {
             operator: self.name.clone(),
             merge: self.merge.save(),
-            firing: self.due.iter().find_map(|signal| match signal {
-                Signal::Advance(at) => Some(*at),
-                _ => None,
-            }),
+            due: self.due.iter().copied().collect(),
             record: H::In::layout(),
         });
         if let Some(operator) = self.head.switch(epoch) {
