@@ -105,6 +105,15 @@ impl Failure {
         }
     }
 
+    /// Whether a user's closure is to blame. Then the chain around it is whole: what it has given out can go on.
+    pub(crate) fn by_closure(&self) -> bool {
+        match self.cause {
+            Cause::User(_) => true,
+            Cause::Panic(_) => self.op.is_some(),
+            Cause::Engine { .. } => false,
+        }
+    }
+
     /// Whether the restart strategy may answer with a restart.
     pub fn retryable(&self) -> bool {
         !matches!(self.cause, Cause::Engine { retryable: false, .. })

@@ -243,12 +243,16 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
         if restored.shards() == shards {
             if let Some(inputs) = restored.inputs(shard, &self.name) {
                 self.merge = InputMerge::restore(&inputs.merge, Nanos(0));
-                // A firing that the checkpoint interrupted goes on where it was.
+                // A firing that the checkpoint interrupted goes on where it was. What came behind it (another watermark, the end) is in the
+                // merge, which takes no notice when its inputs say it again.
                 self.due.extend(inputs.firing.map(Signal::Advance));
+                self.due.extend(self.merge.restate());
             }
         } else {
             let start = restored.least_watermark(&self.name);
             self.merge = InputMerge::new(self.inlets.len(), start, Nanos(0));
+            // What was due on all old shards is fired now: their sources may have no further watermark to announce.
+            self.due.extend(self.merge.restate());
         }
         Ok(())
     }

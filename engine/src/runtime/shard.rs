@@ -30,6 +30,9 @@ const PAGES_PREFAULTED_PER_STEP: u32 = 32;
 /// How many steps pass between two readings of the chains' figures.
 const STEPS_PER_GAUGE: u32 = 256;
 
+/// How many rounds a failed job goes on without its sources, so that what came before the failed record reaches the sinks.
+const ROUNDS_TO_RUN_OUT: usize = 256;
+
 /// How long a blocked shard waits before it looks again.
 const BLOCKED_WAIT: Duration = Duration::from_micros(50);
 
@@ -315,12 +318,44 @@ impl Shard {
         Ok(())
     }
 
+    /// Lets the records that are under way inside the job reach the sinks, without taking more from sources: plain output is complete
+    /// up to the failure then. Transactional output stays uncommitted, as after any failure.
+    fn run_out(&mut self, failed: Option<usize>, now: Nanos) {
+        let rounds = catch(|| {
+            for _ in 0..ROUNDS_TO_RUN_OUT {
+                let context = StepContext { now, epoch: self.epoch };
+                let mut progress = Progress::default();
+                for segment in &mut self.segments {
+                    segment.tail().flush()?;
+                }
+                for (number, segment) in self.segments.iter_mut().enumerate().rev() {
+                    if Some(number) != failed && !segment.inlets().is_empty() {
+                        progress.merge(segment.step(&context)?);
+                    }
+                }
+                match progress.switch.filter(|epoch| *epoch > self.epoch) {
+                    Some(epoch) => self.switch(epoch)?,
+                    None if progress.worked => {}
+                    None => break,
+                }
+            }
+            Ok(())
+        });
+        if let Err((failure, _)) = rounds {
+            tracing::debug!(shard = self.id.0, cause = %failure.cause, "a failed job failed again while it ran out");
+        }
+    }
+
     /// Tells of a failure, with the place of the record where one is to blame.
-    fn failed(&mut self, mut failure: Box<Failure>, record: Option<usize>) {
+    fn failed(&mut self, mut failure: Box<Failure>, record: Option<usize>, now: Nanos) {
+        let by_closure = failure.by_closure();
         if let (Some(index), Some(segment)) = (record, self.segments.get_mut(self.at_work)) {
             // The chain has unwound; its source is asked no more than where the record came from.
             failure.place = catch(|| Ok(segment.blame_record(index))).unwrap_or_default();
             failure.op.get_or_insert(segment.head());
+        }
+        if by_closure {
+            self.run_out(Some(self.at_work), now);
         }
         self.tell(ShardEvent::Failed(self.id, failure));
         // Sinks and readers may own threads: they end when they are dropped.
@@ -336,6 +371,10 @@ impl Drive for Shard {
         match self.control.phase() {
             _ if self.segments.is_empty() => return Step::Done,
             Phase::Run => {}
+            Phase::RunOut => {
+                self.run_out(None, now);
+                return Step::Done;
+            }
             Phase::Stop => return Step::Done,
             Phase::Finish => {
                 self.gauge();
@@ -349,7 +388,7 @@ impl Drive for Shard {
         let progress = match catch(|| self.round(now)) {
             Ok(progress) => progress,
             Err((failure, record)) => {
-                self.failed(failure, record);
+                self.failed(failure, record, now);
                 return Step::Done;
             }
         };
