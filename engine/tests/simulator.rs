@@ -89,7 +89,12 @@ fn output_is_exactly_once_whatever_happens() {
             if seed >= first + seeds || failures.lock().unwrap().len() >= FAILURES_MAX {
                 return;
             }
-            match live(seed, None) {
+            let began = std::time::Instant::now();
+            let lived = live(seed, None);
+            if began.elapsed().as_secs() >= 5 {
+                eprintln!("seed {seed} took {:?}", began.elapsed());
+            }
+            match lived {
                 Ok(lived) => *tally.lock().unwrap() += lived,
                 Err(what) => failures.lock().unwrap().push((seed, what)),
             }
