@@ -357,7 +357,7 @@ impl Life {
 
     /// Damages a file, now and then.
     fn maybe_flip(&mut self) {
-        if self.plant.is_some() || !self.random.one_in(12) {
+        if !self.random.one_in(12) {
             return;
         }
         let paths = self.disk.paths();
