@@ -129,7 +129,9 @@ fn main() -> ExitCode {
         (Some(dir), _) => dir.clone(),
         (None, Ok(dir)) => dir.path().to_owned(),
         (None, Err(error)) => {
-            eprintln!("cannot make a temporary directory for checkpoints: {error}; give one with --state DIR");
+            eprintln!(
+                "cannot make a temporary directory for checkpoints: {error}; give one with --state DIR"
+            );
             return ExitCode::FAILURE;
         }
     };

@@ -181,9 +181,12 @@ fn growth(keys: u64, prefault: bool) {
     let mut times = Histogram::<u64>::new_with_bounds(1, 10_000_000_000, 2).expect("valid bounds");
     let sizes = [1_000_000, 1_500_000, 2_000_000, 3_000_000, 5_000_000, 7_000_000, 10_000_000];
     let mut per_key = String::new();
+    let mut slowest_prefault = 0.0f64;
     for key in 0..keys {
         if prefault && key % 64 == 0 {
+            let start = processor_nanos();
             paged.arena.prefault(Arena::PAGES_PER_FAULT);
+            slowest_prefault = slowest_prefault.max(processor_nanos() - start);
         }
         let start = processor_nanos();
         paged.count(key);
@@ -198,7 +201,12 @@ fn growth(keys: u64, prefault: bool) {
     for quantile in [0.5, 0.99, 0.999, 0.9999, 0.99999, 1.0] {
         print!(" {quantile}: {:?}", Duration::from_nanos(times.value_at_quantile(quantile)));
     }
-    println!("; over 100 us: {}, over 1 ms: {}", over(&times, 100_000), over(&times, 1_000_000));
+    println!(
+        "; over 100 us: {}, over 1 ms: {}; slowest prefault: {:?}",
+        over(&times, 100_000),
+        over(&times, 1_000_000),
+        Duration::from_nanos(slowest_prefault as u64)
+    );
 }
 
 fn over(times: &Histogram<u64>, nanos: u64) -> u64 {

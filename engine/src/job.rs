@@ -1,5 +1,6 @@
 //! A job: a program with its settings, and a handle on it while it runs.
 
+pub(crate) mod attempts;
 mod error;
 mod settings;
 mod summary;
@@ -52,9 +53,9 @@ impl JobHandle {
     pub fn wait(self) -> Result<Summary, JobError> {
         match self.thread.join() {
             Ok(result) => result,
-            Err(payload) => Err(JobError::Engine {
-                message: crate::operator::failure::panic_message(&*payload),
-            }),
+            Err(payload) => {
+                Err(JobError::Engine { message: crate::operator::failure::panic_message(&*payload) })
+            }
         }
     }
 }

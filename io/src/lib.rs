@@ -29,7 +29,7 @@ pub mod tcp;
 pub mod text_file;
 
 pub use clicks::{Click, Clicks};
-pub use collect::{Collect, Collected, collect, collect_views};
+pub use collect::{Collect, CollectRecords, CollectViews, Collected, collect, collect_views};
 pub use collection::{Collection, Sequence, sequence};
 pub use file_sink::FileSink;
 pub use generator::Generator;

@@ -213,9 +213,9 @@ impl Source for TcpLines {
             }
             Some(options) => {
                 let dir = options.place(context)?;
-                let ingress = Ingress::find_or_start(&dir, self.feed(), options)?;
-                let Attachment { token, from, replay, live } =
-                    ingress.attach(remembered, options.on_failed_record, &context.waker)?;
+                let (ingress, attachment) =
+                    Ingress::attach_to(&dir, self.feed(), options, remembered, &context.waker)?;
+                let Attachment { token, from, replay, live } = attachment;
                 (Origin::Journal { ingress, token }, from, Some(replay), live)
             }
         };

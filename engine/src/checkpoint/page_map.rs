@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::codec::{CodecError, Reader, Writer};
+pub use crate::arena::PageNo;
 
 /// One arena of a shard. A shard has one per chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArenaNo(pub u16);
-
-/// A page of an arena, counted from 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PageNo(pub u32);
 
 /// What the owner of a page wants to know of it before it is read (its kind, its place in a table). Opaque here.
 pub type PageInfo = [u8; 16];

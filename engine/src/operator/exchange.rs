@@ -11,7 +11,7 @@ use crate::key::{HashSeed, Key};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::{ChannelSnapshot, ShardSnapshot};
-use crate::sink::SinkError;
+use crate::sink::{Committable, SinkError};
 
 /// Gives the key of a record.
 pub trait KeyFn<R: ?Sized>: 'static {
@@ -138,8 +138,8 @@ macro_rules! exchange_control {
         fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
             self.outlets.switch(epoch, snapshot)
         }
-        fn poll_prepared(&mut self, _: Epoch) -> Poll<Result<Option<Vec<u8>>, SinkError>> {
-            Poll::Ready(Ok(None))
+        fn poll_prepared(&mut self) -> Poll<Result<Vec<Committable>, SinkError>> {
+            Poll::Ready(Ok(Vec::new()))
         }
         fn commit(&mut self, _: Epoch) -> Result<(), SinkError> {
             Ok(())

@@ -50,11 +50,7 @@ pub trait Fed: Sized + 'static {
     where
         Self::Record: Record;
     /// See [`Chain::append_unkeyed`].
-    fn append_unkeyed(
-        item: &Self::Item<'_>,
-        at: Timestamp,
-        outlet: &mut Outlet,
-    ) -> Result<(), ChannelError>
+    fn append_unkeyed(item: &Self::Item<'_>, at: Timestamp, outlet: &mut Outlet) -> Result<(), ChannelError>
     where
         Self::Record: Record;
 }
@@ -231,28 +227,28 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
     fn restore(&mut self, restored: &Restored, shard: ShardId, shards: u16) -> Result<(), Box<Failure>> {
         let failed = |op: OpId, error| Box::new(Failure::of(op, error));
         let op = self.head.op();
+        restored
+            .check_in_flight(&self.name, &H::In::layout())
+            .map_err(|error| failed(op, super::Cause::fatal(error)))?;
         for (from, frames) in restored
             .in_flight(&self.name, self.partitioner, self.shape, shard, shards)
             .map_err(|error| failed(op, super::Cause::fatal(error)))?
         {
             let lane = from.index() % self.inlets.len();
-            self.inlets[lane]
-                .restore(&frames)
-                .map_err(|error| failed(op, super::Cause::fatal(error)))?;
+            self.inlets[lane].restore(&frames).map_err(|error| failed(op, super::Cause::fatal(error)))?;
         }
         if restored.shards() == shards {
             if let Some(inputs) = restored.inputs(shard, &self.name) {
                 self.merge = InputMerge::restore(&inputs.merge, Nanos(0));
-                // A firing that the checkpoint interrupted goes on where it was. What came behind it (another watermark, the end) is in the
-                // merge, which takes no notice when its inputs say it again.
-                self.due.extend(inputs.firing.map(Signal::Advance));
-                self.due.extend(self.merge.restate());
+                // A firing that the checkpoint interrupted goes on where it was.
+                self.due.extend(&inputs.due);
+                self.ended = self.merge.has_ended() && !inputs.due.contains(&Signal::End);
             }
         } else {
             let start = restored.least_watermark(&self.name);
             self.merge = InputMerge::new(self.inlets.len(), start, Nanos(0));
-            // What was due on all old shards is fired now: their sources may have no further watermark to announce.
-            self.due.extend(self.merge.restate());
+            // What an interrupted firing had left fires now: nobody will announce this watermark again.
+            self.due.extend((start > Timestamp::MIN).then_some(Signal::Advance(start)));
         }
         Ok(())
     }
@@ -299,15 +295,15 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
 
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
         for inlet in &mut self.inlets {
-            inlet.switch(epoch).map_err(|error| Box::new(Failure::of(self.head.op(), super::Cause::fatal(error))))?;
+            inlet
+                .switch(epoch)
+                .map_err(|error| Box::new(Failure::of(self.head.op(), super::Cause::fatal(error))))?;
         }
         snapshot.inputs.push(InputsSnapshot {
             operator: self.name.clone(),
             merge: self.merge.save(),
-            firing: self.due.iter().find_map(|signal| match signal {
-                Signal::Advance(at) => Some(*at),
-                _ => None,
-            }),
+            due: self.due.iter().copied().collect(),
+            record: H::In::layout(),
         });
         if let Some(operator) = self.head.switch(epoch) {
             snapshot.operators.push(operator);

@@ -14,7 +14,7 @@ use crate::runtime::Waker;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::ShardSnapshot;
-use crate::sink::SinkError;
+use crate::sink::{Committable, SinkError};
 
 /// What a chain is given when its shard starts.
 pub struct OpenContext {
@@ -45,7 +45,6 @@ impl OpenContext {
 #[derive(Clone, Copy)]
 pub struct StepContext {
     pub(crate) now: Nanos,
-    pub(crate) epoch: Epoch,
 }
 
 /// What a chain did in a step.
@@ -149,8 +148,9 @@ pub trait Tail {
     /// The shard switches to `epoch`.
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>>;
 
-    /// Whether the cut of `epoch` is safe, and what is needed to commit it.
-    fn poll_prepared(&mut self, epoch: Epoch) -> Poll<Result<Option<Vec<u8>>, SinkError>>;
+    /// Whether all cuts that were begun are safe, and what is needed to commit those that are not committed yet: the running
+    /// checkpoint's, and those of checkpoints that failed before it.
+    fn poll_prepared(&mut self) -> Poll<Result<Vec<Committable>, SinkError>>;
 
     /// The checkpoint of `epoch` is durable.
     fn commit(&mut self, epoch: Epoch) -> Result<(), SinkError>;

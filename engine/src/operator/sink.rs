@@ -7,7 +7,7 @@ use super::segment::{OpenContext, Tail};
 use super::{Chain, OpId, Push};
 use crate::element::{Epoch, ShardId, Timestamp};
 use crate::runtime::metrics::Gauges;
-use crate::runtime::snapshot::{ShardSnapshot, SinkSnapshot};
+use crate::runtime::snapshot::ShardSnapshot;
 use crate::sink::{Committable, Sink, SinkContext, SinkError};
 
 /// Writes each record to a sink.
@@ -17,7 +17,9 @@ pub(crate) struct SinkTail<S, C> {
     name: String,
     shard: ShardId,
     records: u64,
-    /// Cuts whose checkpoints are not known to be committed yet, oldest first.
+    /// Epochs whose cuts were begun and are not known to be safe yet, oldest first. More than one where checkpoints failed.
+    begun: Vec<Epoch>,
+    /// Safe cuts that are not known to be committed yet, oldest first.
     pending: Vec<Committable>,
     wrote: bool,
     chain: std::marker::PhantomData<fn() -> C>,
@@ -31,6 +33,7 @@ impl<S, C> SinkTail<S, C> {
             name: String::new(),
             shard: ShardId(0),
             records: 0,
+            begun: Vec::new(),
             pending: Vec::new(),
             wrote: false,
             chain: std::marker::PhantomData,
@@ -107,23 +110,25 @@ impl<C: Chain, S: Sink<C::Ref>> Tail for SinkTail<S, C> {
         Ok(())
     }
 
-    fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
-        self.sink.prepare(epoch).map_err(|error| self.failed(error))?;
-        // Cuts of earlier epochs that are not committed yet belong to this checkpoint too.
-        if !self.pending.is_empty() {
-            snapshot
-                .sinks
-                .push(SinkSnapshot { operator: self.name.clone(), committables: self.pending.clone() });
-        }
-        Ok(())
+    fn switch(&mut self, epoch: Epoch, _: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
+        self.begun.push(epoch);
+        self.sink.prepare(epoch).map_err(|error| self.failed(error))
     }
 
-    fn poll_prepared(&mut self, epoch: Epoch) -> Poll<Result<Option<Vec<u8>>, SinkError>> {
-        let answer = self.sink.poll_prepared(epoch);
-        if let Poll::Ready(Ok(Some(bytes))) = &answer {
-            self.pending.push(Committable { epoch, shard: self.shard, bytes: bytes.clone() });
+    fn poll_prepared(&mut self) -> Poll<Result<Vec<Committable>, SinkError>> {
+        // Cuts of failed checkpoints belong to this one too, whether they were safe by then or not.
+        while let Some(&epoch) = self.begun.first() {
+            match self.sink.poll_prepared(epoch) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(None)) => {}
+                Poll::Ready(Ok(Some(bytes))) => {
+                    self.pending.push(Committable { epoch, shard: self.shard, bytes })
+                }
+            }
+            self.begun.remove(0);
         }
-        answer
+        Poll::Ready(Ok(self.pending.clone()))
     }
 
     fn commit(&mut self, epoch: Epoch) -> Result<(), SinkError> {

@@ -37,6 +37,9 @@ pub(crate) struct AttemptSpec {
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) delta_dir: Option<PathBuf>,
     pub(crate) restored: Option<Arc<Restored>>,
+    /// A fault for the simulator to find.
+    #[cfg(feature = "planted-faults")]
+    pub(crate) plant: Option<crate::testing::sim::Plant>,
 }
 
 /// An attempt, ready to be driven.
@@ -128,6 +131,8 @@ fn segments(
         ends,
         ring_bytes: spec.ring_bytes,
         overflow: spec.overflow.clone(),
+        #[cfg(feature = "planted-faults")]
+        plant: spec.plant,
     };
     let makers = built.makers.into_iter();
     makers.map(|make| make(&mut lanes).map_err(|error| failed(Cause::fatal(error)))).collect()
@@ -142,6 +147,8 @@ struct ShardLanes {
     ends: ShardEnds,
     ring_bytes: usize,
     overflow: OverflowBudget,
+    #[cfg(feature = "planted-faults")]
+    plant: Option<crate::testing::sim::Plant>,
 }
 
 impl Lanes for ShardLanes {
@@ -169,7 +176,13 @@ impl Lanes for ShardLanes {
             None => own.next().expect("a chain is made after the one that feeds it"),
         };
         debug_assert!(self.shard.index() < ends.len());
-        Ok(ends.into_iter().map(inlet).collect())
+        #[cfg_attr(not(feature = "planted-faults"), allow(unused_mut))]
+        let mut inlets: Vec<Inlet> = ends.into_iter().map(inlet).collect();
+        #[cfg(feature = "planted-faults")]
+        if self.plant == Some(crate::testing::sim::Plant::ReadPastSwitch) {
+            inlets.iter_mut().for_each(Inlet::plant_read_past_switch);
+        }
+        Ok(inlets)
     }
 
     fn consumer(&self, exchange: ExchangeId) -> OpId {

@@ -5,7 +5,7 @@ use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{Epoch, ShardId, Timestamp};
 use crate::record::Layout;
 use crate::sink::Committable;
-use crate::time::{MergeTime, PartitionTime};
+use crate::time::{MergeTime, PartitionTime, Signal};
 
 /// One partition of a source.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,8 +40,10 @@ pub struct InputsSnapshot {
     pub operator: String,
     /// Watermarks and idle marks per input.
     pub merge: MergeTime,
-    /// The watermark whose firing was not done.
-    pub firing: Option<Timestamp>,
+    /// What event time had done and was still to be carried out; a watermark at the front may be half fired.
+    pub due: Vec<Signal>,
+    /// What the records on their way to it look like.
+    pub record: Layout,
 }
 
 /// The state of an operator that keeps some.
@@ -88,10 +90,7 @@ fn put_layout(out: &mut Writer, layout: &Layout) {
 }
 
 fn layout(input: &mut Reader<'_>) -> Result<Layout, CodecError> {
-    Ok(Layout {
-        text: input.str("layout text")?.to_owned(),
-        fingerprint: input.u64("layout fingerprint")?,
-    })
+    Ok(Layout { text: input.str("layout text")?.to_owned(), fingerprint: input.u64("layout fingerprint")? })
 }
 
 fn put_channel(out: &mut Writer, channel: &ChannelSnapshot) {
@@ -105,6 +104,27 @@ fn channel(input: &mut Reader<'_>) -> Result<ChannelSnapshot, CodecError> {
         to: ShardId(input.u16("channel consumer")?),
         frames: input.bytes("channel frames")?.to_vec(),
     })
+}
+
+fn put_signal(out: &mut Writer, signal: &Signal) {
+    let (kind, at) = match signal {
+        Signal::Active => (0, 0),
+        Signal::Advance(at) => (1, at.0),
+        Signal::Idle => (2, 0),
+        Signal::End => (3, 0),
+    };
+    out.put_u8(kind).put_i64(at);
+}
+
+fn signal(input: &mut Reader<'_>) -> Result<Signal, CodecError> {
+    let (kind, at) = (input.u8("kind of signal")?, input.i64("watermark of a signal")?);
+    match kind {
+        0 => Ok(Signal::Active),
+        1 => Ok(Signal::Advance(Timestamp(at))),
+        2 => Ok(Signal::Idle),
+        3 => Ok(Signal::End),
+        other => Err(input.error("kind of signal", other)),
+    }
 }
 
 fn put_committable(out: &mut Writer, cut: &Committable) {
@@ -133,9 +153,8 @@ impl ShardSnapshot {
             let mut merge = Vec::new();
             inputs.merge.encode(&mut merge);
             out.put_str(&inputs.operator).put_bytes(&merge);
-            out.put_option(inputs.firing, |out, at| {
-                out.put_i64(at.0);
-            });
+            out.put_list(&inputs.due, put_signal);
+            put_layout(out, &inputs.record);
         });
         out.put_list(&self.operators, |out, operator| {
             out.put_str(&operator.operator).put_str(&operator.state);
@@ -172,7 +191,8 @@ impl ShardSnapshot {
                     let bytes = input.bytes("input times")?;
                     MergeTime::decode(bytes).map_err(|error| input.error("input times", error))?
                 },
-                firing: input.option("firing", |input| Ok(Timestamp(input.i64("firing")?)))?,
+                due: input.list("signals", 9, signal)?,
+                record: layout(input)?,
             })
         })?;
         let operators = input.list("operators", 8, |input| {

@@ -53,6 +53,22 @@ impl Waker {
         }
     }
 
+    /// The first half of [`Waker::park`], for a shard that is simulated: its wish to sleep is known from here on. The simulator asks
+    /// for input once more, and lets it sleep until [`Waker::is_notified`].
+    pub(crate) fn begin_sleep(&self) {
+        self.shared.state.store(PARKED, Ordering::SeqCst);
+    }
+
+    /// Whether a shard that began to sleep was woken.
+    pub(crate) fn is_notified(&self) -> bool {
+        self.shared.state.load(Ordering::SeqCst) == NOTIFIED
+    }
+
+    /// The end of a simulated sleep.
+    pub(crate) fn end_sleep(&self) {
+        self.shared.state.store(AWAKE, Ordering::SeqCst);
+    }
+
     /// Sleeps until woken or for `timeout`. `nothing_to_do` is asked once more after the wish to sleep has been made known; where it
     /// says no, there is no sleep. Called by the shard's own thread only.
     pub fn park(&self, timeout: Option<Duration>, nothing_to_do: impl FnOnce() -> bool) {

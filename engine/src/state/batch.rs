@@ -76,9 +76,8 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
                     let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page())) };
                     let entry = view.entry(slot);
                     // SAFETY: the slot was in use when the page was looked at, as its tag says, and is so still.
-                    if TablePage::<K, V, P>::hash(entry) == hash
-                        && unsafe { Self::key_is(arena, entry, key)? }
-                    {
+                    let mut is_key = || unsafe { Self::key_is(arena, entry, key) };
+                    if TablePage::<K, V, P>::hash(entry) == hash && is_key()? {
                         // SAFETY: the page is current.
                         unsafe { self.apply(arena, entry, |value| f(i, value))? };
                         continue;

@@ -70,31 +70,38 @@ pub(super) fn told(error: JournalError) -> SourceError {
 }
 
 impl Ingress {
-    /// The ingress into this journal, if this process has it already, or a new one.
-    pub(super) fn find_or_start(
+    /// Attaches a reader to the ingress into this journal, which this process may have already.
+    pub(super) fn attach_to(
         dir: &Path,
         feed: Feed,
         options: &JournalOptions,
-    ) -> Result<Arc<Ingress>, SourceError> {
+        remembered: Option<[u64; 2]>,
+        waker: &Waker,
+    ) -> Result<(Arc<Ingress>, Attachment), SourceError> {
         let key = std::fs::create_dir_all(dir).and_then(|()| dir.canonicalize()).map_err(|e| {
             SourceError::fatal(format!("cannot make the journal's directory {}: {e}", dir.display()))
                 .because(e)
         })?;
+        // Held until the reader is attached: an ingress leaves the registry before it ends.
         let mut ingresses = registry();
-        match ingresses.get(&key) {
-            Some(ingress) if ingress.feed.address == feed.address => Ok(ingress.clone()),
-            Some(ingress) => Err(SourceError::fatal(format!(
-                "the journal in {} is in use for {}; give each source its own directory",
-                dir.display(),
-                ingress.feed.address
-            ))),
+        let ingress = match ingresses.get(&key) {
+            Some(ingress) if ingress.feed.address == feed.address => ingress.clone(),
+            Some(ingress) => {
+                return Err(SourceError::fatal(format!(
+                    "the journal in {} is in use for {}; give each source its own directory",
+                    dir.display(),
+                    ingress.feed.address
+                )));
+            }
             None => {
                 let ingress = Arc::new(Ingress::start(key.clone(), feed, options)?);
                 ingress.clone().spawn()?;
                 ingresses.insert(key, ingress.clone());
-                Ok(ingress)
+                ingress
             }
-        }
+        };
+        let attachment = ingress.attach(remembered, options.on_failed_record, waker)?;
+        Ok((ingress, attachment))
     }
 
     fn start(key: PathBuf, feed: Feed, options: &JournalOptions) -> Result<Ingress, SourceError> {
@@ -141,7 +148,7 @@ impl Ingress {
 
     /// Makes a reader the one that gets the lines, from a remembered offset (journal number and line) or the journal's beginning
     /// on. An earlier reader is cut off.
-    pub(super) fn attach(
+    fn attach(
         &self,
         remembered: Option<[u64; 2]>,
         on_failed_record: OnFailedRecord,
@@ -216,7 +223,8 @@ impl Ingress {
                 }
                 Err(error) => {
                     registry().remove(&self.key);
-                    if let Some(producer) = self.state().producer.take() {
+                    let producer = self.state().producer.take();
+                    if let Some(producer) = producer {
                         // A reader that is gone needs no answer.
                         let _ = producer.push(Message::Failed(error));
                     }
@@ -227,6 +235,8 @@ impl Ingress {
             let mut ingresses = registry();
             if !self.is_wanted() {
                 ingresses.remove(&self.key);
+                // Still under the lock, so that a successor finds the journal closed.
+                drop(self);
                 return;
             }
         }
