@@ -54,13 +54,21 @@ fn done_3_click_count_killed_50_times_has_every_window_once() {
     let job = |life: usize, rate: u64| -> Command {
         let mut command = command("click_count");
         command.arg("--state").arg(&state).arg("--output").arg(&output).args(["--shards", shards(life)]);
-        command.args(["--windows", &windows.to_string(), "--window-seconds", "15", "--rate", &rate.to_string()]);
+        command.args([
+            "--windows",
+            &windows.to_string(),
+            "--window-seconds",
+            "15",
+            "--rate",
+            &rate.to_string(),
+        ]);
         command.args(["--checkpoint-interval", "10"]);
         command
     };
     let watch = Watch::over(&output, whole_window);
     let mut random = Random::seeded(3);
-    let lives = kill_again_and_again(KILLS, &mut random, |life, random| job(life, random.between(10, 150) * 1000));
+    let lives =
+        kill_again_and_again(KILLS, &mut random, |life, random| job(life, random.between(10, 150) * 1000));
     assert_eq!((lives.killed, lives.finished), (KILLS, 0), "{lives:?}");
     assert!(lives.restored > KILLS / 4, "{lives:?}");
     let last = Process::start(job(KILLS, 0)).wait(PATIENCE).succeeded();

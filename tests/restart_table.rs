@@ -68,7 +68,16 @@ fn rs_09_line_for_line_with_a_checkpoint_between_any_two_lines() {
     command.args(["--journal", "off"]);
     let ended = Process::start(command).wait(Duration::from_secs(60)).failed();
     let expected = [
-        "(a,1)", "(a,2)", "(b,1)", "restart", "(b,2)", "(a,3)", "restart", "(a,4)", "restart", "(b,3)",
+        "(a,1)",
+        "(a,2)",
+        "(b,1)",
+        "restart",
+        "(b,2)",
+        "(a,3)",
+        "restart",
+        "(a,4)",
+        "restart",
+        "(b,3)",
         "status FAILED, restarts=3",
     ];
     assert_eq!(table(&ended), expected, "{}", ended.err());
@@ -82,11 +91,17 @@ fn rs_09_with_a_journal_nothing_is_lost_however_fast_lines_come() {
     let state = tempfile::tempdir().unwrap();
     let peer = Peer::typing(&TYPED, Duration::ZERO);
     let ended = Process::start(word_count(&peer, state.path())).wait(Duration::from_secs(30)).failed();
-    assert_eq!(highest(&ended), BTreeMap::from([("a".to_owned(), 4), ("b".to_owned(), 3)]), "{:#?}", ended.lines);
+    assert_eq!(
+        highest(&ended),
+        BTreeMap::from([("a".to_owned(), 4), ("b".to_owned(), 3)]),
+        "{:#?}",
+        ended.lines
+    );
     assert_eq!(restarts(&ended), 3);
     let ended = ended.says(&["status FAILED, restarts=3", "line 11: custom error flag"]);
     // Marked in the journal, and left out from then on.
-    let left_out = |line: u64| ended.err().matches(&format!("line {line} made the job fail and is left out")).count();
+    let left_out =
+        |line: u64| ended.err().matches(&format!("line {line} made the job fail and is left out")).count();
     assert_eq!([4, 7, 9].map(left_out), [3, 2, 1]);
     assert_eq!(peer.finish(), 1, "the connection outlives restarts");
 }
@@ -96,7 +111,12 @@ fn rs_09_with_a_journal_and_pauses_the_table_is_the_same() {
     let state = tempfile::tempdir().unwrap();
     let peer = Peer::typing(&TYPED, Duration::from_millis(1500));
     let ended = Process::start(word_count(&peer, state.path())).wait(Duration::from_secs(60)).failed();
-    assert_eq!(ended.out(), ["(a,1)", "(a,2)", "(b,1)", "(b,2)", "(a,3)", "(a,4)", "(b,3)"], "{}", ended.err());
+    assert_eq!(
+        ended.out(),
+        ["(a,1)", "(a,2)", "(b,1)", "(b,2)", "(a,3)", "(a,4)", "(b,3)"],
+        "{}",
+        ended.err()
+    );
     assert_eq!(restarts(&ended), 3);
     keeps_checkpoints(state.path());
 }
@@ -108,9 +128,18 @@ fn a_failed_record_that_is_replayed_fails_the_job_until_restarts_are_used_up() {
     let mut command = word_count(&peer, state.path());
     command.args(["--on-failed-record", "replay"]);
     let ended = Process::start(command).wait(Duration::from_secs(30)).failed();
-    assert_eq!(highest(&ended), BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]), "{:#?}", ended.lines);
+    assert_eq!(
+        highest(&ended),
+        BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]),
+        "{:#?}",
+        ended.lines
+    );
     assert_eq!(restarts(&ended), 3);
-    let failures = ended.err().lines().filter(|line| line.contains(" FAILED after ") && line.contains(", line 4: ")).count();
+    let failures = ended
+        .err()
+        .lines()
+        .filter(|line| line.contains(" FAILED after ") && line.contains(", line 4: "))
+        .count();
     // Three restarts, the last failure in the log, and the last words.
     assert_eq!(failures, 5, "{}", ended.err());
 }

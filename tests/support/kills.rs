@@ -32,7 +32,11 @@ pub struct Lives {
 
 /// Starts a job so often and kills it each time with SIGKILL: a quarter of the lives at some moment of their start, the others
 /// at some moment of their run. `life` makes the command for each.
-pub fn kill_again_and_again(times: usize, random: &mut Random, mut life: impl FnMut(usize, &mut Random) -> Command) -> Lives {
+pub fn kill_again_and_again(
+    times: usize,
+    random: &mut Random,
+    mut life: impl FnMut(usize, &mut Random) -> Command,
+) -> Lives {
     let mut lives = Lives::default();
     // On a busy machine a life has to be longer to leave a checkpoint behind.
     let mut longest_us = SHORT_US;

@@ -15,7 +15,11 @@ use std::process::Command;
 pub fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
-    assert!(path.is_file(), "{} is missing: build it with `cargo build --examples`, in this profile", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: build it with `cargo build --examples`, in this profile",
+        path.display()
+    );
     path
 }
 

@@ -6,7 +6,8 @@ pub struct Random(u64);
 impl Random {
     /// From this seed, or the one in `MILLSTREAM_SEED`; said aloud, so that a failed test can be run again as it was.
     pub fn seeded(default: u64) -> Random {
-        let seed = std::env::var("MILLSTREAM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(default);
+        let seed =
+            std::env::var("MILLSTREAM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(default);
         eprintln!("seed {seed} (set MILLSTREAM_SEED for another)");
         Random(seed)
     }

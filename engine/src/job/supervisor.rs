@@ -167,7 +167,11 @@ impl Supervisor {
             "RUNNING"
         );
         let end = self.watch(&attempt.events, &mut coordinator, &mut running);
-        control.set_phase(if matches!(end, End::Finished) { Phase::Finish } else { Phase::Stop });
+        control.set_phase(match end {
+            End::Finished => Phase::Finish,
+            End::Failed(JobError::Failed { .. }, _) => Phase::RunOut,
+            End::Failed(..) | End::Canceled => Phase::Stop,
+        });
         let ends = running.join();
         self.attempts.metrics = coordinator.metrics;
         self.publish_figures();

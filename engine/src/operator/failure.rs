@@ -105,9 +105,13 @@ impl Failure {
         }
     }
 
-    /// Whether a user's closure failed, so that the engine's own structures are whole.
-    pub(crate) fn is_of_user_code(&self) -> bool {
-        self.op.is_some() && matches!(self.cause, Cause::User(_) | Cause::Panic(_))
+    /// Whether a user's closure is to blame. Then the chain around it is whole: what it has given out can go on.
+    pub(crate) fn by_closure(&self) -> bool {
+        match self.cause {
+            Cause::User(_) => true,
+            Cause::Panic(_) => self.op.is_some(),
+            Cause::Engine { .. } => false,
+        }
     }
 
     /// Whether the restart strategy may answer with a restart.

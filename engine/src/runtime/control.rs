@@ -19,6 +19,8 @@ pub(crate) enum Phase {
     Run,
     /// Everything is committed: close the sinks and stop.
     Finish,
+    /// An operator failed: let what is under way reach the sinks, and stop; nothing is saved.
+    RunOut,
     /// Stop at once; nothing is saved.
     Stop,
 }
@@ -123,6 +125,7 @@ impl Control {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Run,
             1 => Phase::Finish,
+            2 => Phase::RunOut,
             _ => Phase::Stop,
         }
     }

@@ -30,8 +30,8 @@ const PAGES_PREFAULTED_PER_STEP: u32 = 32;
 /// How many steps pass between two readings of the chains' figures.
 const STEPS_PER_GAUGE: u32 = 256;
 
-/// For how many rounds a shard goes on after a failure, to let records out that came before it.
-const ROUNDS_AFTER_FAILURE: usize = 64;
+/// How many rounds a failed job goes on without its sources, so that what came before the failed record reaches the sinks.
+const ROUNDS_TO_RUN_OUT: usize = 256;
 
 /// How long a blocked shard waits before it looks again.
 const BLOCKED_WAIT: Duration = Duration::from_micros(50);
@@ -351,42 +351,48 @@ impl Shard {
         Ok(())
     }
 
+    /// Lets the records that are under way inside the job reach the sinks, without taking more from sources: plain output is complete
+    /// up to the failure then. Transactional output stays uncommitted, as after any failure.
+    fn run_out(&mut self, failed: Option<usize>, now: Nanos) {
+        let rounds = catch(|| {
+            for _ in 0..ROUNDS_TO_RUN_OUT {
+                let context = StepContext { now };
+                let mut progress = Progress::default();
+                for segment in &mut self.segments {
+                    segment.tail().flush()?;
+                }
+                for (number, segment) in self.segments.iter_mut().enumerate().rev() {
+                    if Some(number) != failed && !segment.inlets().is_empty() {
+                        progress.merge(segment.step(&context)?);
+                    }
+                }
+                match progress.switch.filter(|epoch| *epoch > self.epoch) {
+                    Some(epoch) => self.switch(epoch)?,
+                    None if progress.worked => {}
+                    None => break,
+                }
+            }
+            Ok(())
+        });
+        if let Err((failure, _)) = rounds {
+            tracing::debug!(shard = self.id.0, cause = %failure.cause, "a failed job failed again while it ran out");
+        }
+    }
+
     /// Tells of a failure, with the place of the record where one is to blame.
-    fn failed(&mut self, now: Nanos, mut failure: Box<Failure>, record: Option<usize>) {
+    fn failed(&mut self, mut failure: Box<Failure>, record: Option<usize>, now: Nanos) {
+        let by_closure = failure.by_closure();
         if let (Some(index), Some(segment)) = (record, self.segments.get_mut(self.at_work)) {
             // The chain has unwound; its source is asked no more than where the record came from.
             failure.place = catch(|| Ok(segment.blame_record(index))).unwrap_or_default();
             failure.op.get_or_insert(segment.head());
         }
-        if failure.is_of_user_code() {
-            self.let_out(now, self.at_work);
+        if by_closure {
+            self.run_out(Some(self.at_work), now);
         }
         self.tell(ShardEvent::Failed(self.id, failure));
         // Sinks and readers may own threads: they end when they are dropped.
         self.segments.clear();
-    }
-
-    /// After a failure: lets what came before it go on to the sinks, as far as it gets in a few rounds. State goes back to a
-    /// checkpoint in any case; this is for plain sinks, whose readers expect to see what happened before the record that failed.
-    /// Chains up to `failed` take no more input; of the one that failed only what its tail had gathered is sent on.
-    fn let_out(&mut self, now: Nanos, failed: usize) {
-        for _ in 0..ROUNDS_AFTER_FAILURE {
-            let round = catch(|| {
-                let mut progress = Progress::default();
-                for segment in &mut self.segments[failed..] {
-                    segment.tail().flush()?;
-                }
-                for segment in
-                    self.segments[failed + 1..].iter_mut().filter(|segment| segment.input_name().is_some())
-                {
-                    progress.merge(segment.step(&StepContext { now })?);
-                }
-                Ok(progress.worked)
-            });
-            if !matches!(round, Ok(true)) {
-                break;
-            }
-        }
     }
 }
 
@@ -398,11 +404,11 @@ impl Drive for Shard {
         match self.control.phase() {
             _ if self.segments.is_empty() => return Step::Done,
             Phase::Run => {}
-            Phase::Stop => {
-                // Another shard may have failed, having let its records out to this one.
-                self.let_out(now, 0);
+            Phase::RunOut => {
+                self.run_out(None, now);
                 return Step::Done;
             }
+            Phase::Stop => return Step::Done,
             Phase::Finish => {
                 self.gauge();
                 match self.close() {
@@ -415,7 +421,7 @@ impl Drive for Shard {
         let progress = match catch(|| self.round(now)) {
             Ok(progress) => progress,
             Err((failure, record)) => {
-                self.failed(now, failure, record);
+                self.failed(failure, record, now);
                 return Step::Done;
             }
         };
