@@ -14,6 +14,10 @@ use super::random::Random;
 /// How long a life may take to come to the point where it is to be killed, or to its end.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The longest lives, where all is well and at most, in microseconds.
+const SHORT_US: u64 = 120_000;
+const LONG_US: u64 = 2_000_000;
+
 /// What became of the lives of a job.
 #[derive(Debug, Default)]
 pub struct Lives {
@@ -34,13 +38,15 @@ pub fn kill_again_and_again(
     mut life: impl FnMut(usize, &mut Random) -> Command,
 ) -> Lives {
     let mut lives = Lives::default();
+    // On a busy machine a life has to be longer to leave a checkpoint behind.
+    let mut longest_us = SHORT_US;
     for number in 0..times {
         let mut process = Process::start(life(number, random));
         let ended = if random.between(0, 3) == 0 {
             process.ends_within(Duration::from_micros(random.between(0, 40_000)))
         } else {
             process.until_said(" RUNNING ", PATIENCE);
-            process.ends_within(Duration::from_micros(random.between(0, 120_000)))
+            process.ends_within(Duration::from_micros(random.between(0, longest_us)))
         };
         let ended = if ended {
             lives.finished += 1;
@@ -51,7 +57,11 @@ pub fn kill_again_and_again(
         };
         assert_eq!(ended.warnings(), [""; 0]);
         match ended.lines.iter().find(|(_, line)| line.contains(" RUNNING ")) {
-            Some((_, line)) => lives.restored += usize::from(line.contains(" from=")),
+            Some((_, line)) if line.contains(" from=") => {
+                lives.restored += 1;
+                longest_us = SHORT_US.max(longest_us / 4 * 3);
+            }
+            Some(_) => longest_us = LONG_US.min(longest_us / 4 * 5),
             None => lives.killed_early += 1,
         }
     }
