@@ -93,7 +93,12 @@ fn output_is_exactly_once_whatever_happens() {
             if seed >= first + seeds || failures.lock().unwrap().len() >= FAILURES_MAX {
                 return;
             }
-            match live(seed, None) {
+            let began = std::time::Instant::now();
+            let lived = live(seed, None);
+            if began.elapsed().as_secs() >= 5 {
+                eprintln!("seed {seed} took {:?}", began.elapsed());
+            }
+            match lived {
                 Ok(lived) => *tally.lock().unwrap() += lived,
                 Err(what) => failures.lock().unwrap().push((seed, what)),
             }
@@ -112,17 +117,34 @@ fn the_same_seed_gives_the_same_life() {
     on_threads(1, || {
         for seed in 0..20 {
             let (first, second) = (live(seed, None), live(seed, None));
-            if let (Ok(first), Ok(second)) = (first, second) {
-                assert_eq!(first.trace, second.trace, "seed {seed}");
-            }
+            let trace = |lived: Result<Tally, String>| lived.map(|tally| (tally.trace, tally.turns, tally.outputs));
+            assert_eq!(trace(first), trace(second), "seed {seed}");
         }
     });
 }
 
+/// The first seed that fails with the fault and not without.
 fn seeds_until_caught(plant: Plant, seeds: u64) -> Option<u64> {
     let caught = Mutex::new(None);
-    on_threads(1, || *caught.lock().unwrap() = (0..seeds).find(|seed| live(*seed, Some(plant)).is_err()));
+    on_threads(1, || {
+        let catches = |seed: &u64| live(*seed, Some(plant)).is_err() && live(*seed, None).is_ok();
+        *caught.lock().unwrap() = (0..seeds).find(catches);
+    });
     caught.into_inner().unwrap()
+}
+
+#[test]
+fn a_checkpoint_that_forgets_what_waits_for_room_is_caught() {
+    let caught = seeds_until_caught(Plant::ForgetUnsent, 3000);
+    println!("caught by seed {caught:?}");
+    assert!(caught.is_some());
+}
+
+#[test]
+fn a_failed_checkpoint_that_is_forgotten_is_caught() {
+    let caught = seeds_until_caught(Plant::ForgetFailed, 3000);
+    println!("caught by seed {caught:?}");
+    assert!(caught.is_some());
 }
 
 #[test]

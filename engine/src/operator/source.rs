@@ -258,6 +258,9 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
         }
         if !self.announced {
             self.announced = true;
+            // The clocks were made at 0; no partition could say anything before now.
+            self.clock.block(Nanos(0));
+            self.clock.unblock(context.now);
             self.due.extend(self.clock.restate());
         }
         let partitions = self.partitions.len();

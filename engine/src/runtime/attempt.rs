@@ -110,7 +110,10 @@ fn build(
     };
     let segments = segments(&spec, shard, ends);
     let writer = spec.delta_dir.map(|dir| DeltaWriter::new(shard, dir, FileHandle(0)));
-    Box::new(Shard::open(&context, segments, control, events, disk, writer))
+    let shard = Shard::open(&context, segments, control, events, disk, writer);
+    #[cfg(feature = "planted-faults")]
+    let shard = shard.plant(spec.plant);
+    Box::new(shard)
 }
 
 fn segments(

@@ -64,6 +64,9 @@ pub(crate) struct Shard {
     /// Per chain: the next page to be brought in, until all are.
     restoring: Vec<Option<PageNo>>,
     verified: bool,
+    /// A fault for the simulator to find.
+    #[cfg(feature = "planted-faults")]
+    plant: Option<crate::testing::sim::Plant>,
 }
 
 impl Shard {
@@ -116,7 +119,16 @@ impl Shard {
             steps_to_gauge: 0,
             restoring,
             verified: epoch == Epoch(0),
+            #[cfg(feature = "planted-faults")]
+            plant: None,
         }
+    }
+
+    /// Plants a fault.
+    #[cfg(feature = "planted-faults")]
+    pub(crate) fn plant(mut self, plant: Option<crate::testing::sim::Plant>) -> Shard {
+        self.plant = plant;
+        self
     }
 
     fn tell(&self, event: ShardEvent) {
@@ -182,6 +194,10 @@ impl Shard {
                 operator.arena = number as u16;
             }
         }
+        #[cfg(feature = "planted-faults")]
+        if self.plant == Some(crate::testing::sim::Plant::ForgetUnsent) {
+            snapshot.unsent.clear();
+        }
         self.epoch = epoch;
         let saving = Saving::begin(epoch, self.id, snapshot, &mut self.segments, self.writer.as_mut());
         self.saving = Some(saving);
@@ -192,6 +208,10 @@ impl Shard {
     fn give_up(&mut self, aborted: Epoch) {
         if self.saving.as_ref().is_some_and(|saving| saving.epoch <= aborted) {
             self.abort();
+        }
+        #[cfg(feature = "planted-faults")]
+        if self.plant == Some(crate::testing::sim::Plant::ForgetFailed) && self.saved.take().is_some() {
+            self.segments.iter_mut().filter_map(|segment| segment.arena()).for_each(|arena| arena.finish_checkpoint());
         }
         if self.saved.take_if(|saved| *saved <= aborted).is_some() {
             for arena in self.segments.iter_mut().filter_map(|segment| segment.arena()) {

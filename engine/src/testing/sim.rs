@@ -88,6 +88,10 @@ pub enum SimEnd {
 pub enum Plant {
     /// Rings are read past switches of their producers.
     ReadPastSwitch,
+    /// A checkpoint forgets the records that wait for room on a ring.
+    ForgetUnsent,
+    /// What a failed checkpoint held does not go along with the next one.
+    ForgetFailed,
 }
 
 /// A process that runs a job. Dropping it is killing it: the disk keeps what was written.

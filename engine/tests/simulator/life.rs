@@ -18,7 +18,12 @@ use crate::random::Random;
 use crate::topology::Topology;
 
 /// A process that nothing disturbs has to finish within so many turns.
-const TURNS_MAX: u64 = 1_000_000;
+const TURNS_MAX: u64 = 300_000;
+
+/// A process to which something happens is left alone no longer than this.
+const TROUBLED_TURNS_MAX: u64 = 20_000;
+
+const RESTARTS_MAX: u32 = 12;
 
 /// The outside system takes a turn after so many of the job.
 const OUTSIDE_TURN_EVERY: u64 = 8;
@@ -186,7 +191,7 @@ impl Life {
             .checkpoint_timeout(timeout)
             .tolerable_checkpoint_failures(random.pick(&[0, 1, 3, 100]))
             .retained_checkpoints(random.between(1, 3) as usize)
-            .restart(RestartStrategy::fixed_delay(200, micros(random.pick(&[0, 1000, 20_000_000]))))
+            .restart(RestartStrategy::fixed_delay(RESTARTS_MAX, micros(random.pick(&[0, 1000, 20_000_000]))))
             .ring_bytes(random.pick(&[RING_BYTES_MIN, RING_BYTES_MIN, 4 * RING_BYTES_MIN]))
     }
 
@@ -251,7 +256,7 @@ impl Life {
         };
         simulation.set_schedule(schedule);
         simulation.plant(self.plant);
-        let end = self.run(&mut simulation, trouble, disk_trouble, calm_faults);
+        let end = self.run(&mut simulation, trouble, disk_trouble, calm_faults, calm);
         self.tally.turns += simulation.turns();
         self.tally.trace = self.tally.trace.rotate_left(7) ^ simulation.trace();
         let metrics = simulation.metrics();
@@ -313,11 +318,12 @@ impl Life {
         trouble: Trouble,
         disk_trouble: DiskTrouble,
         calm_faults: SimFaults,
+        calm: bool,
     ) -> Option<SimEnd> {
         let mut turns = match trouble {
             Trouble::Kill(turns) | Trouble::PowerCut(turns) => turns,
-            Trouble::PowerCutAtOperation(_) => TURNS_MAX,
-            Trouble::None => TURNS_MAX,
+            Trouble::PowerCutAtOperation(_) | Trouble::None if calm => TURNS_MAX,
+            Trouble::PowerCutAtOperation(_) | Trouble::None => TROUBLED_TURNS_MAX,
         };
         if let DiskTrouble::Full { from, turns: full } = disk_trouble {
             let from = from.min(turns);
@@ -383,7 +389,7 @@ impl Life {
 
     /// Damages a file, now and then.
     fn maybe_flip(&mut self) {
-        if self.plant.is_some() || !self.random.one_in(12) {
+        if !self.random.one_in(12) {
             return;
         }
         let paths = self.disk.paths();
