@@ -34,8 +34,11 @@ fn becomes_an_example_without_io_uring() {
 
 /// The same command behind a filter that refuses io_uring.
 fn contained(command: &Command) -> Command {
-    let words: Vec<&str> =
-        [command.get_program()].into_iter().chain(command.get_args()).map(|word| OsStr::to_str(word).unwrap()).collect();
+    let words: Vec<&str> = [command.get_program()]
+        .into_iter()
+        .chain(command.get_args())
+        .map(|word| OsStr::to_str(word).unwrap())
+        .collect();
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["becomes_an_example_without_io_uring", "--exact", "--ignored", "--nocapture"]);
     child.env(BECOME, words.join(&ARGUMENTS_END.to_string())).env("NO_COLOR", "1").env_remove("RUST_LOG");
@@ -70,7 +73,12 @@ fn all_windows(windows: u64) -> HashSet<String> {
 fn warns_once(ended: &Ended) {
     let warnings = ended.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
-    for words in ["falling back to the thread driver", "io_uring is refused by a seccomp filter", "Docker", "allow io_uring_setup"] {
+    for words in [
+        "falling back to the thread driver",
+        "io_uring is refused by a seccomp filter",
+        "Docker",
+        "allow io_uring_setup",
+    ] {
         assert!(warnings[0].contains(words), "{words:?} is not in {:?}", warnings[0]);
     }
 }
@@ -107,7 +115,8 @@ fn done_8_a_failed_job_starts_again_on_the_thread_driver() {
     std::fs::write(&text, "a b a\nERROR\n").unwrap();
     let mut command = support::command("word_count");
     command.arg("--text").arg(&text).args(["--restarts", "2", "--restart-delay", "0.01"]);
-    let ended = Process::start(contained(&command)).wait(PATIENCE).failed().says(&["status FAILED, restarts=2"]);
+    let ended =
+        Process::start(contained(&command)).wait(PATIENCE).failed().says(&["status FAILED, restarts=2"]);
     let about_drivers = ended.warnings().iter().filter(|line| line.contains("thread driver")).count();
     assert_eq!(about_drivers, 1, "{:#?}", ended.warnings());
     assert!(ended.out().contains(&"(a,2)"));

@@ -71,7 +71,8 @@ impl Plain {
         let mut asked = Process::start(plain.job("asked"));
         asked.until_said(" RUNNING ", PATIENCE);
         let running = asked.kill().never_panicked().err();
-        plain.newest = running.rsplit_once("from=").unwrap().1.lines().next().unwrap().trim().parse().unwrap();
+        plain.newest =
+            running.rsplit_once("from=").unwrap().1.lines().next().unwrap().trim().parse().unwrap();
         plain
     }
 
@@ -80,7 +81,16 @@ impl Plain {
     }
 
     fn job(&self, state: &str) -> Command {
-        let arguments = ["--socket", &self.address, "--state", state, "--checkpoint-interval", "30", "--restart-delay", "0.1"];
+        let arguments = [
+            "--socket",
+            &self.address,
+            "--state",
+            state,
+            "--checkpoint-interval",
+            "30",
+            "--restart-delay",
+            "0.1",
+        ];
         example("word_count", self.dir.path(), &arguments)
     }
 
@@ -112,10 +122,20 @@ fn a_job_with_plain_sinks_goes_back_to_the_next_older_checkpoint_and_says_so() {
     ended.says(&[&place, "going back to the older checkpoint", &went_back, &from_older]);
 
     let ended = plain.goes_on("header", |state| flip(&plain.delta(state), 3));
-    ended.says(&[&format!("{file} is damaged at byte "), "going back to the older checkpoint", &went_back, &from_older]);
+    ended.says(&[
+        &format!("{file} is damaged at byte "),
+        "going back to the older checkpoint",
+        &went_back,
+        &from_older,
+    ]);
 
     let ended = plain.goes_on("missing", |state| std::fs::remove_file(plain.delta(state)).unwrap());
-    ended.says(&[&format!("{file} is missing"), "going back to the older checkpoint", &went_back, &from_older]);
+    ended.says(&[
+        &format!("{file} is missing"),
+        "going back to the older checkpoint",
+        &went_back,
+        &from_older,
+    ]);
 
     let ended = plain.goes_on("page", |state| flip(&plain.delta(state), PAGE_BYTES + 30));
     let place = format!("{file} at byte {PAGE_BYTES} is damaged: its CRC is ");
@@ -127,13 +147,18 @@ fn nothing_older_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     std::fs::write(dir.join("text"), "a b a\n").unwrap();
-    let job = || example("word_count", dir, &["--text", "text", "--state", "state", "--restart-delay", "0.01"]);
+    let job =
+        || example("word_count", dir, &["--text", "text", "--state", "state", "--restart-delay", "0.01"]);
     Process::start(job()).wait(PATIENCE).succeeded();
     for path in deltas(&dir.join("state")).into_values().flatten() {
         flip(&path, 3);
     }
     let ended = Process::start(job()).wait(PATIENCE).failed();
-    ended.says(&["-0.delta is damaged at byte ", "no older one is retained", "from a backup, or start afresh in a new one"]);
+    ended.says(&[
+        "-0.delta is damaged at byte ",
+        "no older one is retained",
+        "from a backup, or start afresh in a new one",
+    ]);
 }
 
 /// A click count with transactional output, killed while every checkpoint commits some.
@@ -160,7 +185,17 @@ impl Transactional {
     fn job(&self, state: &str, output: &str) -> Command {
         // A window's worth of clicks takes 20 ms, a checkpoint is made every 50.
         let arguments = [
-            "--windows", "100000", "--rate", "300000", "--shards", "1", "--checkpoint-interval", "50", "--state", state, "--output",
+            "--windows",
+            "100000",
+            "--rate",
+            "300000",
+            "--shards",
+            "1",
+            "--checkpoint-interval",
+            "50",
+            "--state",
+            state,
+            "--output",
             output,
         ];
         example("click_count", self.dir.path(), &arguments)
@@ -171,7 +206,8 @@ impl Transactional {
         let Ok(entries) = self.path(output).read_dir() else { return Vec::new() };
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let parts = names.filter(|name| name.starts_with("part-"));
-        let mut epochs: Vec<u64> = parts.map(|name| name.split('-').nth(2).unwrap().parse().unwrap()).collect();
+        let mut epochs: Vec<u64> =
+            parts.map(|name| name.split('-').nth(2).unwrap().parse().unwrap()).collect();
         epochs.sort_unstable();
         epochs.dedup();
         epochs
@@ -194,10 +230,16 @@ fn a_job_whose_sinks_have_committed_stops_and_says_what_going_back_would_repeat(
     let from_newest = |state: &Path| -> Vec<PathBuf> {
         deltas(state).split_off(&newest_committed).into_values().flatten().collect()
     };
-    let refusal = ["does not go back to checkpoint ", "sinks have made results up to checkpoint ", "`--from ", "visible a second time"];
+    let refusal = [
+        "does not go back to checkpoint ",
+        "sinks have made results up to checkpoint ",
+        "`--from ",
+        "visible a second time",
+    ];
     let files_before = job.committed("output").len();
 
-    let truncated = job.damaged("truncated", |state| from_newest(state).iter().for_each(|path| assert!(truncate(path) > 0)));
+    let truncated = job
+        .damaged("truncated", |state| from_newest(state).iter().for_each(|path| assert!(truncate(path) > 0)));
     truncated.wait(PATIENCE).failed().says(&["-0.delta is truncated: it ends at byte "]).says(&refusal);
     assert_eq!(job.committed("truncated-output").len(), files_before, "nothing new is visible");
 
@@ -218,7 +260,12 @@ fn a_page_found_damaged_after_the_start_stops_the_job_before_its_sinks_commit() 
         }
     });
     // The metadata lies behind the pages, or in the manifest: which of both is found damaged first does not matter.
-    damaged.wait(PATIENCE).failed().says(&["its CRC is ", "was written", "does not go back to checkpoint ", "visible a second time"]);
+    damaged.wait(PATIENCE).failed().says(&[
+        "its CRC is ",
+        "was written",
+        "does not go back to checkpoint ",
+        "visible a second time",
+    ]);
     assert_eq!(job.committed("page-output"), before, "nothing new is visible");
 }
 
@@ -228,13 +275,17 @@ fn a_damaged_manifest_is_never_taken_for_a_shorter_one() {
     let manifest = job.path("state/MANIFEST");
     let bytes = std::fs::read(&manifest).unwrap();
     // Records begin at multiples of a sector (`docs/formats/manifest.md`); what is filled ahead is zero.
-    let sectors: Vec<usize> = (0..bytes.len()).step_by(512).filter(|at| bytes[*at..*at + 4] == *b"MREC").collect();
+    let sectors: Vec<usize> =
+        (0..bytes.len()).step_by(512).filter(|at| bytes[*at..*at + 4] == *b"MREC").collect();
     let is_seal = |at: &&usize| bytes[**at + 4] == 4;
     let records: Vec<usize> = sectors.iter().filter(|at| !is_seal(at)).copied().collect();
 
     let says = |name: &str, damage: &dyn Fn(&mut Vec<u8>), words: &[&str]| {
         let job = job.damaged(name, |state| change(&state.join("MANIFEST"), damage));
-        job.wait(PATIENCE).failed().says(&["the manifest ", "MANIFEST is damaged at byte ", "from a backup"]).says(words);
+        job.wait(PATIENCE)
+            .failed()
+            .says(&["the manifest ", "MANIFEST is damaged at byte ", "from a backup"])
+            .says(words);
     };
     says("nothing", &|bytes| bytes.clear(), &["damaged at byte 0: "]);
     says("magic", &|bytes| bytes[4] ^= 1, &["damaged at byte 0: "]);

@@ -36,14 +36,24 @@ fn inputs_that_cannot_be_read() {
         // No restart helps here, and none is tried.
         assert!(ended.err().contains("status FAILED, restarts=0"), "{}", ended.err());
     };
-    text("missing", &["operator `text`", "word_count.rs:", "cannot read missing", "No such file", "check the path"]);
+    text(
+        "missing",
+        &["operator `text`", "word_count.rs:", "cannot read missing", "No such file", "check the path"],
+    );
     text("directory", &["cannot read directory", "it is a directory", "name the files in it"]);
     text("pipe", &["cannot read pipe", "it is a pipe or device", "write it to a file first"]);
     text("good", &["good is given twice", "name each file once"]);
     text("cut.gz", &["cut.gz is a truncated gzip file at byte ", "(unpacked byte ", "gzip -t"]);
     text("noise.gz", &["noise.gz is a corrupt gzip file at byte ", "gzip -t"]);
     text("flipped.gz", &["flipped.gz is a corrupt gzip file at byte ", "gzip -t"]);
-    text("latin", &["latin, byte 3: the line is not UTF-8 (byte 3 of it is 0xef)", "Utf8Policy::Skip", "Utf8Policy::Lossy"]);
+    text(
+        "latin",
+        &[
+            "latin, byte 3: the line is not UTF-8 (byte 3 of it is 0xef)",
+            "Utf8Policy::Skip",
+            "Utf8Policy::Lossy",
+        ],
+    );
 }
 
 #[test]
@@ -56,14 +66,20 @@ fn outputs_that_cannot_be_written() {
     let output = |path: &str, words: &[&str]| {
         refused("word_count", dir, &["--text", "text", "--output", path], words);
     };
-    output("text", &["operator `counts`", "cannot write part files into text", "it is a file", "name a directory"]);
+    output(
+        "text",
+        &["operator `counts`", "cannot write part files into text", "it is a file", "name a directory"],
+    );
     output("no/such/directory", &["no/such/directory", "No such file", "make the directory"]);
     output("strange", &["strange/part-of-something", "was not written by this sink", "move it away"]);
 
     // Output of an earlier run, and no state of that run.
     let fresh = ["--text", "text", "--output", "output"];
     Process::start(example("word_count", dir, &fresh)).wait(PATIENCE).succeeded();
-    output("output", &["output of an earlier run", "give it an empty directory, or the state directory of that run"]);
+    output(
+        "output",
+        &["output of an earlier run", "give it an empty directory, or the state directory of that run"],
+    );
 }
 
 #[test]
@@ -77,18 +93,50 @@ fn output_that_the_checkpoint_counts_on_is_missed() {
     for part in parts.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("part-")) {
         std::fs::remove_file(part).unwrap();
     }
-    refused("word_count", dir, &job, &["part-0-", "is missing", "put it back, or start with a new state directory"]);
+    refused(
+        "word_count",
+        dir,
+        &job,
+        &["part-0-", "is missing", "put it back, or start with a new state directory"],
+    );
 }
 
 #[test]
 fn a_changed_text_is_not_taken_for_the_one_of_the_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    std::fs::write(dir.join("text"), "a b a\n".repeat(100)).unwrap();
-    let job = ["--text", "text", "--output", "output", "--state", "state"];
+    let text = "to be or not to be\n".repeat(100_000) + "ERROR\n";
+    std::fs::write(dir.join("text"), &text).unwrap();
+    let job = [
+        "--text",
+        "text",
+        "--output",
+        "output",
+        "--state",
+        "state",
+        "--checkpoint-interval",
+        "10",
+        "--restarts",
+        "0",
+    ];
+    // It fails at the last line, when checkpoints hold places in the middle.
+    refused("word_count", dir, &job, &["text, byte 1900000: custom error flag"]);
+    std::fs::write(dir.join("text"), "to be\n").unwrap();
+    refused(
+        "word_count",
+        dir,
+        &job,
+        &["text was truncated: it has 6 bytes, and the checkpoint goes on at byte ", "put the old file back"],
+    );
+    std::fs::write(dir.join("text"), text.replace("to be", "to go")).unwrap();
+    refused(
+        "word_count",
+        dir,
+        &job,
+        &["text is not the file that the checkpoint was made with", "put the old file back"],
+    );
+    std::fs::write(dir.join("text"), text.replace("ERROR\n", "")).unwrap();
     Process::start(example("word_count", dir, &job)).wait(PATIENCE).succeeded();
-    std::fs::write(dir.join("text"), "a\n").unwrap();
-    refused("word_count", dir, &job, &["text", "600"]);
 }
 
 #[test]
@@ -102,7 +150,12 @@ fn sockets_that_refuse_or_make_no_sense() {
     // A port that nobody listens at: that of a listener that has gone.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let begin = Instant::now();
-    let words = [&format!("cannot connect to {address} within 10s"), "Connection refused", "start the peer first", "check host and port"];
+    let words = [
+        &format!("cannot connect to {address} within 10s"),
+        "Connection refused",
+        "start the peer first",
+        "check host and port",
+    ];
     refused("word_count", dir, &["--socket", &address, "--restarts", "0"], &words);
     assert!(begin.elapsed() >= Duration::from_secs(10), "it tries for a while");
 }

@@ -71,11 +71,22 @@ fn changed_values_and_keys_name_operator_state_and_both_layouts() {
     let values = |flow: &Flow| {
         let totals = MoreTotals { sum: 0, count: 0 };
         let orders = flow.source("orders", script(orders())).key_by(|order| order.shop);
-        let totals = orders.fold(totals, |totals, order| (totals.sum, totals.count) = (totals.sum + order.price, totals.count + 1));
+        let totals = orders.fold(totals, |totals, order| {
+            (totals.sum, totals.count) = (totals.sum + order.price, totals.count + 1)
+        });
         totals.name("totals").discard();
     };
     let error = job(state.path()).run(values).unwrap_err();
-    says(error, &["values of state", "operator `totals`", "then `Totals { sum: i64 }`", "now `MoreTotals { sum: i64, count: u64 }`", "go back to the type"]);
+    says(
+        error,
+        &[
+            "values of state",
+            "operator `totals`",
+            "then `Totals { sum: i64 }`",
+            "now `MoreTotals { sum: i64, count: u64 }`",
+            "go back to the type",
+        ],
+    );
 
     let keys = |flow: &Flow| {
         let totals = Totals { sum: 0 };
@@ -114,11 +125,19 @@ fn changed_records_in_flight_are_not_taken_for_what_they_are_not() {
     drop(results);
 
     let bids = |flow: &Flow| {
-        let bids: Vec<Bid> = orders().iter().map(|order| Bid { shop: order.shop, price: order.price as u64 }).collect();
+        let bids: Vec<Bid> =
+            orders().iter().map(|order| Bid { shop: order.shop, price: order.price as u64 }).collect();
         flow.source("orders", script(bids)).key_by(|bid| bid.shop).count().name("counts").discard();
     };
     let error = job(state.path()).run(bids).unwrap_err();
-    says(error, &["operator `counts`", "then `Order { shop: u64, price: i64 }`", "now `Bid { shop: u64, price: u64 }`"]);
+    says(
+        error,
+        &[
+            "operator `counts`",
+            "then `Order { shop: u64, price: i64 }`",
+            "now `Bid { shop: u64, price: u64 }`",
+        ],
+    );
 }
 
 #[test]

@@ -6,8 +6,8 @@ use millstream::io::{Collection, collect, sequence};
 use millstream::prelude::*;
 
 use super::refused;
-use crate::support::{command, cores};
 use crate::support::process::Process;
+use crate::support::{command, cores};
 
 #[test]
 fn command_lines_that_make_no_sense() {
@@ -18,7 +18,8 @@ fn command_lines_that_make_no_sense() {
         refused("word_count", dir.path(), &all, words);
     };
     let click_count = |arguments: &[&str], words: &[&str]| {
-        let all: Vec<&str> = ["--state", "state", "--output", "output"].into_iter().chain(arguments.iter().copied()).collect();
+        let all: Vec<&str> =
+            ["--state", "state", "--output", "output"].into_iter().chain(arguments.iter().copied()).collect();
         refused("click_count", dir.path(), &all, words);
     };
     refused("word_count", dir.path(), &[], &["--text", "--socket", "required"]);
@@ -32,9 +33,15 @@ fn command_lines_that_make_no_sense() {
     word_count(&["--restart-delay", "1e300"], &["--restart-delay", "give a number of seconds"]);
     word_count(&["--restart-delay", "soon"], &["--restart-delay", "give a number of seconds"]);
     word_count(&["--journal", "maybe"], &["--journal", "[possible values: on, off]"]);
-    click_count(&["--window-seconds", "0"], &["window size: 0 s is not positive", "at least one tick", "click_count.rs"]);
-    click_count(&["--window-seconds", "18446744073709551615"], &["window size", "more than event time can hold"]);
-    click_count(&["--rate", "-5"], &["--rate"]);
+    click_count(
+        &["--window-seconds", "0"],
+        &["window size: 0 s is not positive", "at least one tick", "click_count.rs"],
+    );
+    click_count(
+        &["--window-seconds", "18446744073709551615"],
+        &["window size", "more than event time can hold"],
+    );
+    click_count(&["--rate", "-5"], &["unexpected argument '-5'"]);
     click_count(&["--checkpoint-interval", "0"], &["checkpoint_interval", "give at least 1 ms"]);
     assert!(!dir.path().join("output").exists(), "what is refused leaves no output");
 }
@@ -46,13 +53,18 @@ fn more_shards_than_cores_are_refused_with_the_numbers() {
     let wanted = cores() + 1;
     let numbers = format!("needs {wanted} cores, {} available (cpuset ", cores());
     let arguments = ["--text", "text", "--shards", &wanted.to_string()];
-    refused("word_count", dir.path(), &arguments, &[&numbers, "lower the number of shards, or allow oversubscription"]);
+    refused(
+        "word_count",
+        dir.path(),
+        &arguments,
+        &[&numbers, "lower the number of shards, or allow oversubscription"],
+    );
 }
 
 #[test]
 fn settings_that_only_the_library_has() {
     fn setting(job: Job) -> String {
-        let program = |flow: &Flow| flow.source("numbers", sequence(0..=5)).discard();
+        let program = |flow: &Flow| flow.source("numbers", sequence(0..=5)).key_by(|n| *n).count().discard();
         job.run(program).unwrap_err().to_string()
     }
     let state = tempfile::tempdir().unwrap();
@@ -82,7 +94,11 @@ fn programs_that_cannot_run_say_everything_that_is_wrong() {
         .run(move |flow| {
             let numbers = || flow.source("numbers", sequence(0..=5).partitions(0));
             numbers().key_by(|n| *n).window(Tumbling::of(Duration::ZERO)).count().discard();
-            flow.source("timeless", Collection::of([1i64])).key_by(|n| *n).window(Tumbling::of(Duration::from_secs(1))).count().discard();
+            flow.source("timeless", Collection::of([1i64]))
+                .key_by(|n| *n)
+                .window(Tumbling::of(Duration::from_secs(1)))
+                .count()
+                .discard();
             flow.source("numbers", sequence(0..=5)).sink("out", sink.clone());
         })
         .unwrap_err()
@@ -94,7 +110,9 @@ fn programs_that_cannot_run_say_everything_that_is_wrong() {
 
 #[test]
 fn a_source_in_no_partitions_says_so() {
-    let said = Job::new("nothing").run(|flow| flow.source("numbers", sequence(0..=5).partitions(0)).discard()).unwrap_err();
+    let said = Job::new("nothing")
+        .run(|flow| flow.source("numbers", sequence(0..=5).partitions(0)).discard())
+        .unwrap_err();
     assert!(said.to_string().contains("0 partitions"), "{said}");
 }
 
@@ -104,20 +122,39 @@ fn help_explains_every_option() {
         (
             "word_count",
             &[
-                "--text", "--socket", "--output", "--shards", "--state", "--checkpoint-interval", "--restarts", "--restart-delay",
-                "--journal", "--on-failed-record",
+                "--text",
+                "--socket",
+                "--output",
+                "--shards",
+                "--state",
+                "--checkpoint-interval",
+                "--restarts",
+                "--restart-delay",
+                "--journal",
+                "--on-failed-record",
             ][..],
         ),
         (
             "click_count",
-            &["--shards", "--rate", "--windows", "--window-seconds", "--state", "--output", "--checkpoint-interval"],
+            &[
+                "--shards",
+                "--rate",
+                "--windows",
+                "--window-seconds",
+                "--state",
+                "--output",
+                "--checkpoint-interval",
+            ],
         ),
     ] {
         let mut command = command(name);
         command.arg("--help");
         let help = Process::start(command).wait(super::PATIENCE).succeeded().out().join("\n");
         for option in options {
-            let at = help.find(&format!("{option} ")).unwrap_or_else(|| panic!("{option} is not in the help of {name}:\n{help}"));
+            let help = &help[help.find("Options:").unwrap()..];
+            let at = help
+                .find(&format!("{option} "))
+                .unwrap_or_else(|| panic!("{option} is not in the help of {name}:\n{help}"));
             let lines: Vec<&str> = help[at..].lines().take(2).collect();
             assert!(lines.concat().split_whitespace().count() > 4, "{option} is not explained: {lines:?}");
         }

@@ -9,7 +9,10 @@ use crate::support::process::Process;
 /// The CRC-32 of zlib and gzip, bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 },
+        )
     })
 }
 
@@ -24,12 +27,18 @@ fn state_of_another_job_or_format_and_what_is_no_state() {
         refused("word_count", dir, &["--text", "text", "--state", state], words);
     };
     word_count("text", &["state directory text", "name a directory, not a file"]);
-    word_count("strange", &["strange is not a state directory", "it holds `letter`", "name an empty or a new directory"]);
+    word_count(
+        "strange",
+        &["strange is not a state directory", "it holds `letter`", "name an empty or a new directory"],
+    );
     assert!(!dir.join("strange/LOCK").exists(), "nothing is left in a stranger's directory");
 
     let clicks = ["--windows", "1", "--state", "clicks", "--output", "output", "--shards", "1"];
     Process::start(example("click_count", dir, &clicks)).wait(PATIENCE).succeeded();
-    word_count("clicks", &["clicks belongs to the job `click_count`, not to `word_count`", "a state directory of its own"]);
+    word_count(
+        "clicks",
+        &["clicks belongs to the job `click_count`, not to `word_count`", "a state directory of its own"],
+    );
 
     // The preamble is the same in every format: magic, version, and the checksum of both (`docs/formats/manifest.md`).
     let manifest = dir.join("clicks/MANIFEST");
@@ -39,7 +48,12 @@ fn state_of_another_job_or_format_and_what_is_no_state() {
     let checksum = crc32(&bytes[..20]);
     bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
     std::fs::write(&manifest, &bytes).unwrap();
-    refused("click_count", dir, &clicks, &["clicks has format 7, this program reads format 1", "run it with the version that wrote it"]);
+    refused(
+        "click_count",
+        dir,
+        &clicks,
+        &["clicks has format 7, this program reads format 1", "run it with the version that wrote it"],
+    );
 
     std::fs::remove_file(&manifest).unwrap();
     refused("click_count", dir, &clicks, &["their MANIFEST is missing"]);
@@ -74,7 +88,20 @@ fn an_output_directory_in_use_names_the_process() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let clicks = |state: &'static str| {
-        ["--windows", "1000", "--rate", "1000", "--state", state, "--output", "output", "--shards", "1", "--checkpoint-interval", "20"]
+        [
+            "--windows",
+            "1000",
+            "--rate",
+            "1000",
+            "--state",
+            state,
+            "--output",
+            "output",
+            "--shards",
+            "1",
+            "--checkpoint-interval",
+            "20",
+        ]
     };
     let mut first = Process::start(example("click_count", dir, &clicks("one")));
     first.until_said(" RUNNING ", PATIENCE);
@@ -82,6 +109,11 @@ fn an_output_directory_in_use_names_the_process() {
         assert!(!first.ends_within(Duration::from_millis(5)));
     }
     let owner = format!("in use by process {}", first.id());
-    refused("click_count", dir, &clicks("two"), &["operator `counts`", "cannot write part files into output", &owner, "its own directory"]);
+    refused(
+        "click_count",
+        dir,
+        &clicks("two"),
+        &["operator `counts`", "cannot write part files into output", &owner, "its own directory"],
+    );
     first.kill().never_panicked();
 }
