@@ -117,7 +117,8 @@ fn the_same_seed_gives_the_same_life() {
     on_threads(1, || {
         for seed in 0..20 {
             let (first, second) = (live(seed, None), live(seed, None));
-            let trace = |lived: Result<Tally, String>| lived.map(|tally| (tally.trace, tally.turns, tally.outputs));
+            let trace =
+                |lived: Result<Tally, String>| lived.map(|tally| (tally.trace, tally.turns, tally.outputs));
             assert_eq!(trace(first), trace(second), "seed {seed}");
         }
     });

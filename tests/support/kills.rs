@@ -55,7 +55,10 @@ pub fn kill_again_and_again(
             lives.killed += 1;
             process.kill().never_panicked()
         };
-        assert_eq!(ended.warnings(), [""; 0]);
+        // The one warning that a machine without io_uring makes is none about the job.
+        let warnings =
+            ended.warnings().into_iter().filter(|line| !line.contains("falling back to the thread driver"));
+        assert_eq!(warnings.collect::<Vec<_>>(), [""; 0]);
         match ended.lines.iter().find(|(_, line)| line.contains(" RUNNING ")) {
             Some((_, line)) if line.contains(" from=") => {
                 lives.restored += 1;

@@ -89,6 +89,11 @@ impl Process {
         self.ended()
     }
 
+    /// SIGKILL, without waiting for what it does.
+    pub fn kill_and_go_on(&mut self) {
+        self.child.kill().unwrap();
+    }
+
     fn ended(mut self) -> Ended {
         let status = self.child.wait().unwrap();
         for reader in self.readers.drain(..) {

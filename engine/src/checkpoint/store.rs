@@ -243,7 +243,8 @@ impl CheckpointStore {
         let delta_bytes = record.shards.iter().map(DeltaSummary::bytes).sum();
         let written: Vec<_> = record.shards.iter().map(|delta| (delta.shard, delta.bytes())).collect();
         // A failed checkpoint of an earlier run may have had this number, and its files may still wait to be removed.
-        let paths: Vec<_> = written.iter().map(|(shard, _)| delta_path(&self.dir.delta_dir(), epoch, *shard)).collect();
+        let paths: Vec<_> =
+            written.iter().map(|(shard, _)| delta_path(&self.dir.delta_dir(), epoch, *shard)).collect();
         self.garbage.retain(|(path, _)| !paths.contains(path));
         let committed = self.settle().and_then(|()| self.append(record));
         if committed.is_err() {

@@ -64,13 +64,17 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::User(error) | Cause::Engine { error, .. } => {
-                write!(f, "{error}")?;
+                let mut said = error.to_string();
                 let mut source = error.source();
                 while let Some(cause) = source {
-                    write!(f, ": {cause}")?;
+                    let words = cause.to_string();
+                    // Many errors give their cause in their own words.
+                    if !said.contains(&words) {
+                        said = format!("{said}: {words}");
+                    }
                     source = cause.source();
                 }
-                Ok(())
+                f.write_str(&said)
             }
             Cause::Panic(message) => write!(f, "panicked: {message}"),
         }

@@ -211,7 +211,10 @@ impl Shard {
         }
         #[cfg(feature = "planted-faults")]
         if self.plant == Some(crate::testing::sim::Plant::ForgetFailed) && self.saved.take().is_some() {
-            self.segments.iter_mut().filter_map(|segment| segment.arena()).for_each(|arena| arena.finish_checkpoint());
+            self.segments
+                .iter_mut()
+                .filter_map(|segment| segment.arena())
+                .for_each(|arena| arena.finish_checkpoint());
         }
         if self.saved.take_if(|saved| *saved <= aborted).is_some() {
             for arena in self.segments.iter_mut().filter_map(|segment| segment.arena()) {
