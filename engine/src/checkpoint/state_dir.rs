@@ -62,7 +62,11 @@ impl StateDir {
     /// a process killed half-way through their creation left behind.
     pub(crate) fn create_delta_dir(&self) -> Result<(), StateDirError> {
         let delta = self.delta_dir();
-        let created = self.disk.create_dir_all(&delta).and_then(|()| self.disk.sync_dir(&self.path));
+        // First the manifest's name, which a process may have left half-way: delta files without a manifest are refused.
+        let named = self.disk.sync_dir(&self.path);
+        let created = named
+            .and_then(|()| self.disk.create_dir_all(&delta))
+            .and_then(|()| self.disk.sync_dir(&self.path));
         created
             .map_err(|error| StateDirError::disk(&self.path, "cannot create the directory", &delta, &error))
     }

@@ -28,6 +28,9 @@ pub(crate) enum Phase {
 /// What all shards of an attempt share with the control thread.
 pub(crate) struct Control {
     published: AtomicU64,
+    /// A bit for each shard that does not see the newest publication yet. Only a simulation sets any: it lets a shard be in the middle of a
+    /// step while another one has switched already.
+    hidden: AtomicU64,
     committed: AtomicU64,
     aborted: AtomicU64,
     oldest: AtomicU64,
@@ -43,6 +46,7 @@ impl Control {
     pub(crate) fn new(shards: u16, from: Epoch) -> Arc<Control> {
         Arc::new(Control {
             published: AtomicU64::new(from.0),
+            hidden: AtomicU64::new(0),
             committed: AtomicU64::new(from.0),
             aborted: AtomicU64::new(from.0),
             oldest: AtomicU64::new(0),
@@ -73,6 +77,25 @@ impl Control {
     #[inline]
     pub(crate) fn published(&self) -> Epoch {
         Epoch(self.published.load(Ordering::Acquire))
+    }
+
+    /// The epoch that a shard is to switch to, as far as it sees.
+    #[inline]
+    pub(crate) fn published_to(&self, shard: ShardId) -> Epoch {
+        let hidden = self.hidden.load(Ordering::Relaxed);
+        if hidden != 0 && hidden & shard_bit(shard) != 0 { Epoch(0) } else { self.published() }
+    }
+
+    /// Hides the newest publication from a shard. Not for shards on threads of their own.
+    pub(crate) fn hide_publication(&self, from: ShardId) {
+        self.hidden.fetch_or(shard_bit(from), Ordering::Relaxed);
+    }
+
+    /// Lets a shard see the newest publication.
+    pub(crate) fn show_publication(&self, to: ShardId) {
+        if self.hidden.fetch_and(!shard_bit(to), Ordering::Relaxed) & shard_bit(to) != 0 {
+            self.wakers[to.index()].wake();
+        }
     }
 
     /// Says that a checkpoint is durable, and which one is the oldest that can still be restored.
@@ -129,6 +152,11 @@ impl Control {
             _ => Phase::Stop,
         }
     }
+}
+
+/// No bit beyond the 64th shard: a simulation hides nothing from those.
+fn shard_bit(shard: ShardId) -> u64 {
+    1u64.checked_shl(u32::from(shard.0)).unwrap_or(0)
 }
 
 /// What a shard has written of a checkpoint.

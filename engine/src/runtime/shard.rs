@@ -138,7 +138,7 @@ impl Shard {
 
     /// Goes round the loop once.
     fn round(&mut self, now: Nanos) -> Result<Progress, Box<Failure>> {
-        let published = self.control.published();
+        let published = self.control.published_to(self.id);
         if published > self.epoch {
             self.switch(published)?;
         }
@@ -467,7 +467,7 @@ impl Drive for Shard {
     }
 
     fn has_work(&self) -> bool {
-        self.control.published() > self.epoch
+        self.control.published_to(self.id) > self.epoch
             || self.control.aborted() > self.gave_up
             || (self.committing.is_none() && self.control.committed() > self.committed)
             || self.control.phase() != Phase::Run

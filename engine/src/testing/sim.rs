@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use super::sim_disk::{Random, SimDisk, SimShardDisk};
 use crate::disk::{DiskBuffer, DiskDone, DiskOp, ShardDisk};
-use crate::element::{Epoch, Nanos};
+use crate::element::{Epoch, Nanos, ShardId};
 use crate::graph::Flow;
 use crate::job::attempts::{Attempts, Begun, End};
 use crate::job::{Job, JobError};
@@ -59,6 +59,8 @@ pub struct SimSchedule {
     pub starve_max: u64,
     /// How long a turn takes at the most.
     pub turn_nanos_max: u64,
+    /// For how many turns at the most a shard does not see that a checkpoint was asked for, while others do already.
+    pub publication_delay_max: u64,
     /// Whether shards also step when nothing has woken them, as those do that never sleep. (Now and then; the time that they would spin
     /// through is skipped.)
     pub spins: bool,
@@ -66,7 +68,14 @@ pub struct SimSchedule {
 
 impl Default for SimSchedule {
     fn default() -> Self {
-        SimSchedule { burst_max: 4, starve_every: 0, starve_max: 0, turn_nanos_max: 5_000, spins: false }
+        SimSchedule {
+            burst_max: 4,
+            starve_every: 0,
+            starve_max: 0,
+            turn_nanos_max: 5_000,
+            publication_delay_max: 8,
+            spins: false,
+        }
     }
 }
 
@@ -118,6 +127,8 @@ struct Running {
     looked: Nanos,
     /// Who has the turn, and for how many more.
     burst: Option<(Actor, u64)>,
+    /// Per shard: the turn at which it sees the newest publication.
+    shows_at: Vec<u64>,
     /// Who gets no turn before which.
     starved: Option<(Actor, u64)>,
 }
@@ -266,6 +277,7 @@ impl Simulation {
             Seat { drive: Some(build(Box::new(disk))), outstanding, asleep: false, until: None }
         });
         self.running = Some(Running {
+            shows_at: vec![0; attempt.control.counters.len()],
             seats: seats.collect(),
             control: attempt.control,
             events: attempt.events,
@@ -284,6 +296,7 @@ impl Simulation {
         running.inbox.extend(running.events.try_iter());
         let Some(actor) = self.choose(&mut running) else {
             // All sleep: time passes until the first has something to do.
+            running.show_publications(u64::MAX);
             self.now = running.next_due(self.now);
             self.running = Some(running);
             return None;
@@ -299,7 +312,12 @@ impl Simulation {
                 running.looked = self.now;
                 let event = running.inbox.pop_front();
                 self.note(if event.is_some() { 1 << 32 } else { 1 << 33 });
-                self.attempts.turn(&mut running.coordinator, event, self.now)
+                let published = running.control.published();
+                let end = self.attempts.turn(&mut running.coordinator, event, self.now);
+                if running.control.published() > published {
+                    self.delay_publication(&mut running);
+                }
+                end
             }
         };
         self.note(self.now.0);
@@ -317,8 +335,20 @@ impl Simulation {
         }
     }
 
+    /// Lets each shard see a publication at a time of its own.
+    fn delay_publication(&mut self, running: &mut Running) {
+        for (number, shows_at) in running.shows_at.iter_mut().enumerate() {
+            let delay = self.random.below(self.schedule.publication_delay_max + 1);
+            *shows_at = self.turns + delay;
+            if delay > 0 {
+                running.control.hide_publication(ShardId(number as u16));
+            }
+        }
+    }
+
     fn choose(&mut self, running: &mut Running) -> Option<Actor> {
         let now = self.now;
+        running.show_publications(self.turns);
         if let Some((actor, left)) = running.burst.take()
             && left > 0
             && running.is_ready(actor, now)
@@ -374,6 +404,15 @@ impl Running {
                         || self.control.wakers[number].is_notified()
                         || seat.outstanding.get() > 0
                         || seat.until.is_some_and(|until| until <= now))
+            }
+        }
+    }
+
+    /// Lets those shards see the newest publication that are to see it by this turn.
+    fn show_publications(&mut self, turn: u64) {
+        for (number, shows_at) in self.shows_at.iter().enumerate() {
+            if *shows_at <= turn {
+                self.control.show_publication(ShardId(number as u16));
             }
         }
     }

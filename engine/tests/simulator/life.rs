@@ -201,6 +201,7 @@ impl Life {
             burst_max: random.pick(&[1, 1, 4, 30, 300]),
             starve_every: random.pick(&[0, 0, 50, 500]),
             starve_max: random.pick(&[10, 100, 1000]),
+            publication_delay_max: random.pick(&[0, 3, 30, 1000]),
             turn_nanos_max: random.pick(&[100, 2_000, 10_000]),
             spins: random.one_in(4),
         }

@@ -90,16 +90,21 @@ pub struct Topology {
 
 impl Topology {
     pub fn draw(random: &mut Random) -> Topology {
-        let (keys, disorder, step) = (random.skewed(1, 500), random.below(60), random.between(1, 8));
+        // Now and then: more than rings can take at once, or state that is written once and not touched again for long.
+        let (flood, wide) = (random.one_in(8), random.one_in(8));
+        let keys = if wide { 2000 } else { random.skewed(1, 500) };
+        let (disorder, step) = (random.below(60), random.between(1, 8));
         let mut levels = Vec::new();
         let mut timed = true;
         let mut budget = 6;
         for _ in 0..random.between(1, 3) {
             let fan = if random.one_in(4) { random.between(1, budget) } else { 1 };
             budget /= fan;
-            let steps = Steps { drop: random.below(12), fan, keys: random.skewed(1, 300) };
-            let len = random.pick(&[1, 20, 300, 1500]);
+            let steps =
+                Steps { drop: random.below(12), fan, keys: if wide { keys } else { random.skewed(1, 300) } };
+            let len = if flood { 1500 } else { random.pick(&[1, 20, 300, 1500]) };
             let level = match random.below(if timed { 8 } else { 6 }) {
+                _ if flood && levels.is_empty() => Level::CountByName { len },
                 0 => Level::Count,
                 1 => Level::CountByName { len },
                 2 => Level::Fold,
@@ -114,7 +119,11 @@ impl Topology {
         let heavy = levels.iter().any(
             |(_, level)| matches!(level, Level::CountByName { len } | Level::Reduce { len } if *len > 100),
         );
-        let records = random.skewed(1, if heavy { 400 } else { 1500 });
+        let records = match (flood, heavy) {
+            (true, _) => 600,
+            (_, true) => random.skewed(1, 400),
+            _ => random.skewed(1, 1500),
+        };
         let windows = levels.iter().filter(|(_, level)| matches!(level, Level::Window { .. })).count();
         // Where an input is idle, what a window further up gives out at last may be late for a second window.
         let marks_idle = windows < 2 && random.one_in(4);
