@@ -1,7 +1,18 @@
 //! Flink's rules, kept to the tick. Each test is named after the rule it shows (`docs/parity.md` lists them) and uses the
 //! public API only; rules that one module keeps by itself are shown beside that module.
+//!
+//! Where a rule is about a job's results, the job is run [straight, with checkpoints, and restored](ways) in the middle.
 
 #![allow(clippy::unwrap_used)] // the exemption for tests does not reach their helper functions
 
+mod event_time;
+mod partitioning;
+mod programs;
+mod restarts;
+mod sources;
+mod state;
 mod time;
+mod transformations;
+mod ways;
 mod window;
+mod windows;
