@@ -71,7 +71,9 @@ fn again(seed: u64) -> String {
 }
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
 #[test]
@@ -113,7 +115,8 @@ fn the_same_seed_gives_the_same_life() {
     on_threads(1, || {
         for seed in 0..20 {
             let (first, second) = (live(seed, None), live(seed, None));
-            let trace = |lived: Result<Tally, String>| lived.map(|tally| (tally.trace, tally.turns, tally.outputs));
+            let trace =
+                |lived: Result<Tally, String>| lived.map(|tally| (tally.trace, tally.turns, tally.outputs));
             assert_eq!(trace(first), trace(second), "seed {seed}");
         }
     });
@@ -145,7 +148,7 @@ fn a_failed_checkpoint_that_is_forgotten_is_caught() {
 
 #[test]
 fn a_ring_that_is_read_past_a_switch_is_caught() {
-    let caught = seeds_until_caught(Plant::ReadPastSwitch, 300);
+    let caught = seeds_until_caught(Plant::ReadPastSwitch, 1000);
     println!("caught by seed {caught:?}");
     assert!(caught.is_some());
 }

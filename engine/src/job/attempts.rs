@@ -8,7 +8,9 @@ use super::error::{JobError, OperatorFailure};
 use super::settings::Job;
 use crate::arena::MemoryBudget;
 use crate::channel::OverflowBudget;
-use crate::checkpoint::{CheckpointError, CheckpointStore, JobIdentity, RestoreError, StoreOptions, may_go_back};
+use crate::checkpoint::{
+    CheckpointError, CheckpointStore, JobIdentity, RestoreError, StoreOptions, may_go_back,
+};
 use crate::disk::Disk;
 use crate::element::{Epoch, Nanos, ShardId};
 use crate::graph::{Flow, Plan};
@@ -180,9 +182,8 @@ impl Attempts {
         while let Some(epoch) = next {
             match store.load(epoch) {
                 Ok(job) => {
-                    let restored = Restored::read(job, self.disk.clone(), &self.plan).map_err(|error| {
-                        JobError::Misfit { job: self.job.name.clone(), error }
-                    })?;
+                    let restored = Restored::read(job, self.disk.clone(), &self.plan)
+                        .map_err(|error| JobError::Misfit { job: self.job.name.clone(), error })?;
                     return Ok(Some(restored));
                 }
                 Err(error @ (RestoreError::NoSuchCheckpoint { .. } | RestoreError::Disk(_))) => {
@@ -192,7 +193,8 @@ impl Attempts {
                     return Err(JobError::Restore { job: self.job.name.clone(), error });
                 }
                 Err(error) => {
-                    let older = store.checkpoints().into_iter().map(|older| older.epoch).find(|older| *older < epoch);
+                    let older =
+                        store.checkpoints().into_iter().map(|older| older.epoch).find(|older| *older < epoch);
                     next = Some(self.go_back(epoch, &error.to_string(), older)?);
                 }
             }
@@ -263,7 +265,12 @@ fn open_store(
         );
     }
     if let Some((offset, problem)) = report.damage {
-        tracing::warn!(job = job.name, offset, problem, "the manifest is damaged; going on from the checkpoint that was asked for");
+        tracing::warn!(
+            job = job.name,
+            offset,
+            problem,
+            "the manifest is damaged; going on from the checkpoint that was asked for"
+        );
     }
     Ok(store)
 }

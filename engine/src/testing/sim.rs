@@ -68,7 +68,14 @@ pub struct SimSchedule {
 
 impl Default for SimSchedule {
     fn default() -> Self {
-        SimSchedule { burst_max: 4, starve_every: 0, starve_max: 0, turn_nanos_max: 5_000, publication_delay_max: 8, spins: false }
+        SimSchedule {
+            burst_max: 4,
+            starve_every: 0,
+            starve_max: 0,
+            turn_nanos_max: 5_000,
+            publication_delay_max: 8,
+            spins: false,
+        }
     }
 }
 

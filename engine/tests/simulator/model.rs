@@ -31,7 +31,9 @@ impl Expected {
                 .into_iter()
                 .map(|of| (Event { key: of.key, id: of.id, n: 0, extra: 0 }, of.at))
                 .filter(|(event, _)| steps.keeps(event))
-                .flat_map(|(event, at)| steps.fan(event).map(move |event| Element { key: event.key, at, id: event.id }))
+                .flat_map(|(event, at)| {
+                    steps.fan(event).map(move |event| Element { key: event.key, at, id: event.id })
+                })
                 .collect();
             if number + 1 == topology.levels.len() {
                 return Expected { inputs: elements, timed, level: *level };
@@ -77,7 +79,11 @@ impl Expected {
                 for of in &self.inputs {
                     *expected.entry((of.key, self.at(of.at), of.id)).or_insert(0) += 1;
                 }
-                compare(expected, outputs.iter().map(|(event, at)| (event.key, self.at(at.0), event.id)), finished)
+                compare(
+                    expected,
+                    outputs.iter().map(|(event, at)| (event.key, self.at(at.0), event.id)),
+                    finished,
+                )
             }
         }
     }
@@ -147,5 +153,8 @@ fn compare<T: Ord + std::fmt::Debug>(
     let missing: usize = expected.values().sum();
     let some_missing: Vec<_> = expected.keys().take(3).collect();
     let some_surplus = &surplus[..surplus.len().min(3)];
-    Err(format!("{missing} are missing, as {some_missing:?}; {} should not be there, as {some_surplus:?}", surplus.len()))
+    Err(format!(
+        "{missing} are missing, as {some_missing:?}; {} should not be there, as {some_surplus:?}",
+        surplus.len()
+    ))
 }

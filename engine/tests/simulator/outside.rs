@@ -116,7 +116,9 @@ impl State {
                 self.committed.insert(id, epoch);
             }
             None if self.committed.contains_key(&id) => {}
-            None => self.wrongs.push(format!("transaction {id} of epoch {epoch} is to be committed and does not exist")),
+            None => self
+                .wrongs
+                .push(format!("transaction {id} of epoch {epoch} is to be committed and does not exist")),
         }
     }
 }
@@ -145,7 +147,9 @@ impl Sink<Event> for OutsideSink {
         let mut state = self.outside.state.lock().unwrap();
         for cut in recovered {
             if cut.epoch > context.restored {
-                state.wrongs.push(format!("a cut of epoch {} is recovered at epoch {}", cut.epoch, context.restored));
+                state
+                    .wrongs
+                    .push(format!("a cut of epoch {} is recovered at epoch {}", cut.epoch, context.restored));
             }
             let id = TransactionId::from_le_bytes(cut.bytes.as_slice().try_into().unwrap());
             state.commit(id, cut.epoch);
@@ -213,7 +217,12 @@ impl Sink<Event> for OutsideSink {
 
     fn close(&mut self) -> Result<(), SinkError> {
         if !self.buffer.is_empty() || !self.cuts.is_empty() {
-            let wrong = format!("shard {} closes with {} records, {} cuts", self.shard, self.buffer.len(), self.cuts.len());
+            let wrong = format!(
+                "shard {} closes with {} records, {} cuts",
+                self.shard,
+                self.buffer.len(),
+                self.cuts.len()
+            );
             self.outside.state.lock().unwrap().wrongs.push(wrong);
         }
         Ok(())

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_engine::element::{Nanos, Timestamp};
-use millstream_engine::source::{PartitionId, Reader, ReaderContext, Records, Replay, Source, SourceError, SourcePoll};
+use millstream_engine::source::{
+    PartitionId, Reader, ReaderContext, Records, Replay, Source, SourceError, SourcePoll,
+};
 
 use crate::random::{Random, mix};
 use crate::topology::Event;
@@ -28,7 +30,15 @@ pub struct Partition {
 
 impl Partition {
     /// Draws a partition. Timestamps are out of order by less than `disorder`.
-    pub fn draw(random: &mut Random, number: u64, records: u64, keys: u64, disorder: u64, step: u64, lingers: bool) -> Partition {
+    pub fn draw(
+        random: &mut Random,
+        number: u64,
+        records: u64,
+        keys: u64,
+        disorder: u64,
+        step: u64,
+        lingers: bool,
+    ) -> Partition {
         let mut at = random.below(50) as i64;
         let skew = random.one_in(3);
         let records = (0..records).map(|n| {
@@ -58,7 +68,12 @@ impl Source for SimSource {
         Ok((0..self.partitions.len()).map(|number| PartitionId(number.to_string())).collect())
     }
 
-    fn open(&self, name: &PartitionId, offset: Option<&[u8]>, _: &ReaderContext) -> Result<SimReader, SourceError> {
+    fn open(
+        &self,
+        name: &PartitionId,
+        offset: Option<&[u8]>,
+        _: &ReaderContext,
+    ) -> Result<SimReader, SourceError> {
         let number: usize = name.0.parse().unwrap();
         let next = offset.map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()) as usize);
         let random = Random(mix(number as u64) ^ next as u64);
@@ -88,7 +103,10 @@ impl Reader for SimReader {
 
     fn poll(&mut self, now: Nanos, out: &mut Records<Event>) -> Result<SourcePoll, SourceError> {
         let partition = &self.partitions[self.number];
-        if self.next < partition.records.len() && partition.pause_every > 0 && self.random.one_in(partition.pause_every) {
+        if self.next < partition.records.len()
+            && partition.pause_every > 0
+            && self.random.one_in(partition.pause_every)
+        {
             let pause = Duration::from_nanos(self.random.below(PAUSE_MAX.as_nanos() as u64));
             return Ok(SourcePoll::Idle { until: Some(now.after(pause)) });
         }
@@ -111,7 +129,11 @@ impl Reader for SimReader {
 
     fn trim(&mut self, offset: &[u8]) -> Result<(), SourceError> {
         let offset = u64::from_le_bytes(offset.try_into().unwrap()) as usize;
-        assert!(self.trimmed <= offset && offset <= self.next, "trimmed to {offset}, before that to {}", self.trimmed);
+        assert!(
+            self.trimmed <= offset && offset <= self.next,
+            "trimmed to {offset}, before that to {}",
+            self.trimmed
+        );
         self.trimmed = offset;
         Ok(())
     }

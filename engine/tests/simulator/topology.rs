@@ -100,7 +100,8 @@ impl Topology {
         for _ in 0..random.between(1, 3) {
             let fan = if random.one_in(4) { random.between(1, budget) } else { 1 };
             budget /= fan;
-            let steps = Steps { drop: random.below(12), fan, keys: if wide { keys } else { random.skewed(1, 300) } };
+            let steps =
+                Steps { drop: random.below(12), fan, keys: if wide { keys } else { random.skewed(1, 300) } };
             let len = if flood { 1500 } else { random.pick(&[1, 20, 300, 1500]) };
             let level = match random.below(if timed { 8 } else { 6 }) {
                 _ if flood && levels.is_empty() => Level::CountByName { len },
@@ -115,9 +116,9 @@ impl Topology {
             timed &= !matches!(level, Level::EveryThird { .. });
             levels.push((steps, level));
         }
-        let heavy = levels.iter().any(|(_, level)| {
-            matches!(level, Level::CountByName { len } | Level::Reduce { len } if *len > 100)
-        });
+        let heavy = levels.iter().any(
+            |(_, level)| matches!(level, Level::CountByName { len } | Level::Reduce { len } if *len > 100),
+        );
         let records = match (flood, heavy) {
             (true, _) => 600,
             (_, true) => random.skewed(1, 400),
@@ -135,7 +136,12 @@ impl Topology {
     }
 
     /// The program. `fuse`: the record of all shards that makes user code fail, counted down.
-    pub fn program(&self, outside: Outside, sink_delay: u64, fuse: Arc<AtomicI64>) -> impl Fn(&Flow) + Send + Sync + 'static {
+    pub fn program(
+        &self,
+        outside: Outside,
+        sink_delay: u64,
+        fuse: Arc<AtomicI64>,
+    ) -> impl Fn(&Flow) + Send + Sync + 'static {
         let topology = self.clone();
         move |flow| {
             let sink = outside.sink(sink_delay ^ 77, sink_delay);
@@ -215,27 +221,34 @@ fn add(keyed: Keyed<Event, u64>, number: usize, level: Level, end: &mut End) -> 
             end.after(folds.map(|(key, (sum, n))| Event { key, id: 0, n: n as u64, extra: sum as u64 }))
         }
         Level::Reduce { len } => {
-            let named = keyed.views().map(move |event| Named { name: name_of(event.key, len), n: 1, sum: event.id });
+            let named =
+                keyed.views().map(move |event| Named { name: name_of(event.key, len), n: 1, sum: event.id });
             let reduced = named.key_by_ref(|named| named.name.as_str()).reduce(|all, one| {
                 assert_eq!(all.name, one.name);
                 all.n += one.n;
                 all.sum = all.sum.wrapping_add(one.sum);
             });
             let reduced = reduced.name(name);
-            end.after(reduced.map(|named| Event { key: key_of(&named.name), id: 0, n: named.n, extra: named.sum }))
+            end.after(reduced.map(|named| Event {
+                key: key_of(&named.name),
+                id: 0,
+                n: named.n,
+                extra: named.sum,
+            }))
         }
         Level::EveryThird { len } => {
-            let thirds = keyed.flat_map_with_value("seen", move |key: &u64, _, seen: &mut Value<String>, out| {
-                match seen.get().map(String::len) {
-                    None => seen.set("-".repeat(len)),
-                    Some(had) if had == len => seen.set("-".repeat(2 * len)),
-                    Some(had) => {
-                        assert_eq!(had, 2 * len);
-                        seen.clear();
-                        out.emit(Event { key: *key, id: 0, n: 0, extra: 0 });
+            let thirds =
+                keyed.flat_map_with_value("seen", move |key: &u64, _, seen: &mut Value<String>, out| {
+                    match seen.get().map(String::len) {
+                        None => seen.set("-".repeat(len)),
+                        Some(had) if had == len => seen.set("-".repeat(2 * len)),
+                        Some(had) => {
+                            assert_eq!(had, 2 * len);
+                            seen.clear();
+                            out.emit(Event { key: *key, id: 0, n: 0, extra: 0 });
+                        }
                     }
-                }
-            });
+                });
             let thirds = thirds.name(name);
             end.after(thirds.map(|event| event))
         }
