@@ -4,6 +4,7 @@
 //! them and writes one line `window_start,page,count` per page and window. Kill it at any moment and start it again: it goes on
 //! where it was, and every count is 1000.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -61,7 +62,8 @@ fn build(flow: &Flow, args: &Args) {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).init();
     let args = Args::parse();
     let job = Job::new("click_count")
         .shards(args.shards)

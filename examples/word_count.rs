@@ -9,6 +9,7 @@
 //! A line that is exactly `ERROR` makes the operator `split` fail, to show what a restart does.
 
 use std::fmt;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,8 +45,8 @@ struct Args {
     #[arg(long, default_value_t = 3)]
     restarts: u32,
     /// How long it waits before each restart.
-    #[arg(long, value_name = "SECS", default_value_t = 10.0)]
-    restart_delay: f64,
+    #[arg(long, value_name = "SECS", default_value = "10", value_parser = seconds, allow_hyphen_values = true)]
+    restart_delay: Duration,
     /// Whether lines from a TCP peer are journaled before they are handled, so that none is lost.
     #[arg(long, value_enum, default_value_t = Switch::On)]
     journal: Switch,
@@ -64,6 +65,12 @@ enum Switch {
 enum FailedRecord {
     Skip,
     Replay,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "give a number of seconds, as in 10 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|error| format!("{error}; give a number of seconds, as in 10 or 0.5"))
 }
 
 /// A line that is exactly this fails the job.
@@ -122,23 +129,25 @@ fn build(flow: &Flow, args: &Args) {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).init();
     let args = Args::parse();
     let temporary = tempfile::tempdir();
     let state = match (&args.state, &temporary) {
         (Some(dir), _) => dir.clone(),
         (None, Ok(dir)) => dir.path().to_owned(),
         (None, Err(error)) => {
-            eprintln!("cannot make a temporary directory for checkpoints: {error}; give one with --state DIR");
+            eprintln!(
+                "cannot make a temporary directory for checkpoints: {error}; give one with --state DIR"
+            );
             return ExitCode::FAILURE;
         }
     };
-    let delay = Duration::try_from_secs_f64(args.restart_delay).unwrap_or(Duration::MAX);
     let job = Job::new("word_count")
         .shards(args.shards)
         .state_dir(state)
         .checkpoint_interval(Duration::from_millis(args.checkpoint_interval))
-        .restart(RestartStrategy::fixed_delay(args.restarts, delay));
+        .restart(RestartStrategy::fixed_delay(args.restarts, args.restart_delay));
     match job.run(move |flow| build(flow, &args)) {
         Ok(summary) => {
             eprint!("{summary}");

@@ -1,6 +1,15 @@
 //! A single-machine dataflow engine: Flink's DataStream semantics in one process, at microsecond latency.
+//!
+//! Begin with [`prelude`], [`job::Job`] and the methods of [`stream::Stream`]; sources and sinks are in [`io`].
+
 pub use millstream_engine::*;
+
 /// Sources and sinks.
 pub mod io {
     pub use millstream_io::*;
 }
+
+/// The README's program is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

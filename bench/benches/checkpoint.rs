@@ -68,6 +68,16 @@ fn commit_point(c: &mut Criterion) {
             store.commit(record(delta)).unwrap();
         })
     });
+    let mut nth = 0;
+    group.bench_function("reference_create_write_17_blocks_sync_and_sync_directory", |b| {
+        b.iter(|| {
+            nth += 1;
+            let file = File::create(dir.path().join(format!("file{nth}"))).unwrap();
+            file.write_all_at(&[1; 17 * 4096], 0).unwrap();
+            file.sync_data().unwrap();
+            File::open(dir.path()).unwrap().sync_all().unwrap();
+        })
+    });
     let mut writer = DeltaWriter::new(ShardId(0), store.delta_dir(), FileHandle(1));
     let mut disk = BlockingShardDisk::new(RealDisk::shared());
     group.bench_function("write_16_pages_commit_and_tidy", |b| {

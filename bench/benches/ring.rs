@@ -30,7 +30,7 @@ unsafe impl Record for Bid {
     const PLAIN: bool = true;
     fn encode(&self, out: &mut RecordBuf) {
         for number in [self.auction, self.bidder, self.price as u64, self.at as u64] {
-            out.extend_from_slice(&number.to_ne_bytes());
+            out.extend_from_slice(&number.to_le_bytes());
         }
     }
     unsafe fn view_unchecked(bytes: &[u8]) -> &Bid {
@@ -110,9 +110,9 @@ fn benches(criterion: &mut Criterion) {
             vec.clear();
             for bid in &bids {
                 let key = Auction(bid.auction);
-                vec.push((black_box(key.hash(HashSeed(1))), *bid));
+                vec.push((key.hash(HashSeed(1)), *bid));
             }
-            vec.iter().map(|(_, bid)| bid.price).sum::<i64>()
+            black_box(&mut vec).iter().map(|(_, bid)| bid.price).sum::<i64>()
         });
     });
     group.bench_function("push", |bench| {

@@ -10,7 +10,7 @@
 //! that the next checkpoint will save. A page that awaits saving is one whose tag is the turn before, so turning costs nothing
 //! per page.
 //!
-//! Modules: [`region`](self) reserves, `space` hands pages out and takes them back, `barrier` tracks writes and saves pages,
+//! Modules: `region` reserves, `space` hands pages out and takes them back, `barrier` tracks writes and saves pages,
 //! `restore` brings pages in.
 #![allow(unsafe_code)] // hands out raw pages of its reservation to the tables above
 
@@ -31,7 +31,7 @@ pub use barrier::SavedPage;
 pub use budget::MemoryBudget;
 pub use error::StateError;
 pub use page::{PageInfo, PageKind, PageNo, TableId};
-pub use region::ArenaBacking;
+pub use region::{ArenaBacking, Prefault};
 pub use restore::PageLoader;
 pub(crate) use space::PageList;
 
@@ -134,7 +134,7 @@ struct Discarded {
 
 /// The pages of one chain on one shard.
 pub struct Arena {
-    pages: Region,
+    pages: Arc<Region>,
     tags: Column<u32>,
     meta: Column<PageMeta>,
     turn: u32,
@@ -163,7 +163,8 @@ pub struct Arena {
     // tables
     tables: HashMap<TableId, TableOwner>,
     next_table: u32,
-    restored: HashMap<TableId, PageList>,
+    /// Tables of the checkpoint that nobody has taken up yet; in order, so that runs can be repeated exactly.
+    restored: BTreeMap<TableId, PageList>,
     loader: Option<Box<dyn PageLoader>>,
 }
 
@@ -177,7 +178,7 @@ impl Arena {
         };
         let count = config.pages_max as usize;
         Ok(Arena {
-            pages: Region::reserve(count * PAGE_BYTES, config.backing).map_err(reserve_error)?,
+            pages: Region::reserve(count * PAGE_BYTES, config.backing).map_err(reserve_error)?.into(),
             tags: Column::reserve(count, config.backing).map_err(reserve_error)?,
             meta: Column::reserve(count, config.backing).map_err(reserve_error)?,
             turn: FIRST_TURN,
@@ -197,7 +198,7 @@ impl Arena {
             removed: Vec::new(),
             tables: HashMap::new(),
             next_table: 1,
-            restored: HashMap::new(),
+            restored: BTreeMap::new(),
             loader: None,
         })
     }

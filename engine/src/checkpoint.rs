@@ -16,6 +16,7 @@
 //! The formats are drawn byte by byte in `docs/formats/`.
 
 pub mod codec;
+mod content;
 mod delta;
 mod delta_writer;
 mod error;

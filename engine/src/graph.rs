@@ -127,8 +127,6 @@ pub(crate) struct ExchangeNode {
 #[derive(Clone, Debug)]
 pub(crate) struct ChainNode {
     pub(crate) ops: Vec<OpId>,
-    /// What it reads, where it is not headed by a source.
-    pub(crate) input: Option<ExchangeId>,
     /// What it writes, where it does not end in a sink.
     pub(crate) output: Option<ExchangeId>,
 }
@@ -161,9 +159,14 @@ impl Plan {
         }
         for op in &self.ops {
             match &op.role {
-                Role::Source(Replay::No { because }) => reasons.push(format!("source `{}`: {because}", op.name)),
+                Role::Source(Replay::No { because }) => {
+                    reasons.push(format!("source `{}`: {because}", op.name))
+                }
                 Role::Sink(Delivery::Plain) => {
-                    reasons.push(format!("sink `{}` makes output visible at once and repeats it after a failure", op.name));
+                    reasons.push(format!(
+                        "sink `{}` makes output visible at once and repeats it after a failure",
+                        op.name
+                    ));
                 }
                 Role::Source(Replay::Yes) | Role::Sink(_) | Role::Inner => {}
             }
@@ -251,12 +254,19 @@ impl GraphBuilder {
 
     /// Notes that a setting of an operator makes no sense.
     pub(crate) fn bad_setting(&mut self, op: OpId, what: String) {
-        self.error(BuildError::BadSetting { name: self.plan.name(op).to_owned(), place: self.plan.built_at(op), what });
+        self.error(BuildError::BadSetting {
+            name: self.plan.name(op).to_owned(),
+            place: self.plan.built_at(op),
+            what,
+        });
     }
 
     /// Notes that an operator needs event time and has none.
     pub(crate) fn no_event_time(&mut self, op: OpId) {
-        self.error(BuildError::NoEventTime { name: self.plan.name(op).to_owned(), place: self.plan.built_at(op) });
+        self.error(BuildError::NoEventTime {
+            name: self.plan.name(op).to_owned(),
+            place: self.plan.built_at(op),
+        });
     }
 
     pub(crate) fn exchange(&mut self, partitioner: Partitioner, from: OpId) -> ExchangeId {
@@ -300,7 +310,8 @@ impl GraphBuilder {
         for (number, op) in plan.ops.iter().enumerate() {
             let next_is_unused = used.get(number + 1).is_some_and(|used| !used);
             if !used[number] && !next_is_unused {
-                self.errors.push(BuildError::LeadsNowhere { name: op.name.clone(), place: place(op.built_at) });
+                self.errors
+                    .push(BuildError::LeadsNowhere { name: op.name.clone(), place: place(op.built_at) });
             }
         }
         if self.errors.is_empty() {

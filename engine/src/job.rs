@@ -53,9 +53,9 @@ impl JobHandle {
     pub fn wait(self) -> Result<Summary, JobError> {
         match self.thread.join() {
             Ok(result) => result,
-            Err(payload) => Err(JobError::Engine {
-                message: crate::operator::failure::panic_message(&*payload),
-            }),
+            Err(payload) => {
+                Err(JobError::Engine { message: crate::operator::failure::panic_message(&*payload) })
+            }
         }
     }
 }

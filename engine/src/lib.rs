@@ -14,6 +14,10 @@
 // The derives name the engine by its crate name, here too.
 extern crate self as millstream_engine;
 
+// Failures of operators unwind to the shard's edge; without unwinding the first one would end the process.
+#[cfg(panic = "abort")]
+compile_error!("millstream needs panic = \"unwind\": remove panic = \"abort\" from the profile");
+
 pub mod arena;
 pub mod channel;
 pub mod checkpoint;

@@ -34,8 +34,8 @@ pub use value::Value;
 pub use window::WindowResult;
 
 use crate::channel::{ChannelError, Outlet};
-use crate::graph::Lanes;
 use crate::element::{KeyHash, Timestamp};
+use crate::graph::Lanes;
 use crate::key::Key;
 use crate::record::Record;
 use segment::{Segment, Tail};
@@ -71,11 +71,7 @@ pub trait Chain: Sized + 'static {
         Self::Record: Record;
 
     /// Archives the item into an exchange without keys.
-    fn append_unkeyed(
-        item: &Self::Item<'_>,
-        at: Timestamp,
-        outlet: &mut Outlet,
-    ) -> Result<(), ChannelError>
+    fn append_unkeyed(item: &Self::Item<'_>, at: Timestamp, outlet: &mut Outlet) -> Result<(), ChannelError>
     where
         Self::Record: Record;
 
@@ -108,7 +104,7 @@ macro_rules! owned_items {
             item
         }
         #[inline(always)]
-        fn by_ref<'b>(item: &'b $record) -> &'b $record {
+        fn by_ref(item: &$record) -> &$record {
             item
         }
         #[inline(always)]

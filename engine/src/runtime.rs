@@ -12,15 +12,15 @@
 pub(crate) mod attempt;
 pub(crate) mod control;
 pub(crate) mod coordinator;
+pub mod driver;
 pub mod metrics;
+pub mod placement;
+pub mod preflight;
 pub mod restart;
 pub(crate) mod restored;
 pub(crate) mod saving;
 pub(crate) mod shard;
 pub(crate) mod snapshot;
-pub mod driver;
-pub mod placement;
-pub mod preflight;
 pub mod wait;
 pub mod wake;
 

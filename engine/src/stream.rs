@@ -48,8 +48,6 @@ pub(crate) struct Path {
     pub(crate) flow: Flow,
     /// The operators of the chain so far.
     pub(crate) ops: Vec<OpId>,
-    /// What the chain reads, where it does not begin with a source.
-    pub(crate) input: Option<ExchangeId>,
     /// Whether records have event time.
     pub(crate) timed: bool,
 }
@@ -79,12 +77,12 @@ impl Path {
         output: Option<ExchangeId>,
         push: impl FnOnce(&mut dyn Lanes) -> Result<P, ChannelError> + 'static,
     ) {
-        let Path { flow, ops, input, .. } = self;
+        let Path { flow, ops, .. } = self;
         let make = Box::new(move |lanes: &mut dyn Lanes| -> Driven {
             let push = push(lanes)?;
             chain.drive(lanes, push)
         });
-        flow.graph.borrow_mut().chain(ChainNode { ops, input, output }, make);
+        flow.graph.borrow_mut().chain(ChainNode { ops, output }, make);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Instruments for tests, public: users test their own jobs with them.
 
 mod script;
-pub mod sim;
-pub mod sim_disk;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod seccomp;
+pub mod sim;
+pub mod sim_disk;
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub use seccomp::refuse_io_uring;

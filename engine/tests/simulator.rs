@@ -3,6 +3,8 @@
 //!
 //! `MILLSTREAM_SEEDS` says how many seeds are run (10,000), `MILLSTREAM_SEED` runs one and tells of it.
 
+#![allow(clippy::unwrap_used)] // helpers of a test
+
 #[path = "simulator/life.rs"]
 mod life;
 #[path = "simulator/model.rs"]

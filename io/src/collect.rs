@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use millstream_engine::element::Timestamp;
-use millstream_engine::record::Record;
+use millstream_engine::record::{Record, View};
 use millstream_engine::runtime::Waker;
 use millstream_engine::sink::{Committable, Delivery, Sink, SinkContext, SinkError};
 
@@ -15,6 +15,8 @@ pub struct Collect<T, F> {
     shared: Arc<Shared<T>>,
     convert: F,
     waker: Option<Waker>,
+    /// For which room this shard waits, so that it waits once.
+    waits_for: Option<u64>,
 }
 
 /// What came out of a job so far, for any thread of the program. It is plain output: after a restart, records since the last
@@ -38,9 +40,15 @@ struct State<T> {
     capacity: usize,
     sinks: usize,
     results_gone: bool,
-    /// Shards to be woken when there is room again.
+    /// Shards to be woken when there is room again, and how often that has been so.
     waiting: Vec<Waker>,
+    rooms_made: u64,
 }
+
+/// Collects records as they are made, by cloning them.
+pub type CollectRecords<T> = Collect<T, fn(&T) -> T>;
+/// Collects views, as owned records.
+pub type CollectViews<T> = Collect<T, fn(&View<T>) -> T>;
 
 /// A sink for records as they are made (before an exchange), and what it collects. Without bound: see
 /// [`Collect::bounded`].
@@ -52,12 +60,12 @@ struct State<T> {
 /// # drop(sink);
 /// let all: Vec<u64> = results.into_iter().collect();
 /// ```
-pub fn collect<T: Record + Clone + Send>() -> (Collect<T, fn(&T) -> T>, Collected<T>) {
+pub fn collect<T: Record + Clone + Send>() -> (CollectRecords<T>, Collected<T>) {
     pair(T::clone)
 }
 
 /// A sink for views (after an exchange), and what it collects, as owned records.
-pub fn collect_views<T: Record + Send>() -> (Collect<T, fn(&T::View) -> T>, Collected<T>) {
+pub fn collect_views<T: Record + Send>() -> (CollectViews<T>, Collected<T>) {
     pair(T::owned)
 }
 
@@ -68,9 +76,10 @@ fn pair<T, F>(convert: F) -> (Collect<T, F>, Collected<T>) {
         sinks: 1,
         results_gone: false,
         waiting: Vec::new(),
+        rooms_made: 0,
     };
     let shared = Arc::new(Shared { state: Mutex::new(state), arrived: Condvar::new() });
-    (Collect { shared: shared.clone(), convert, waker: None }, Collected { shared })
+    (Collect { shared: shared.clone(), convert, waker: None, waits_for: None }, Collected { shared })
 }
 
 impl<T> Shared<T> {
@@ -83,7 +92,12 @@ impl<T> Shared<T> {
 impl<T> State<T> {
     /// Takes records out and lets the shards that waited for room go on.
     fn take_all(&mut self) -> (VecDeque<T>, Vec<Waker>) {
-        (std::mem::take(&mut self.records), std::mem::take(&mut self.waiting))
+        (std::mem::take(&mut self.records), self.take_waiting())
+    }
+
+    fn take_waiting(&mut self) -> Vec<Waker> {
+        self.rooms_made += 1;
+        std::mem::take(&mut self.waiting)
     }
 }
 
@@ -99,7 +113,7 @@ impl<T, F> Collect<T, F> {
 impl<T, F: Clone> Clone for Collect<T, F> {
     fn clone(&self) -> Self {
         self.shared.lock().sinks += 1;
-        Collect { shared: self.shared.clone(), convert: self.convert.clone(), waker: None }
+        Collect { shared: self.shared.clone(), convert: self.convert.clone(), waker: None, waits_for: None }
     }
 }
 
@@ -123,7 +137,11 @@ impl<R: ?Sized, T: Send + 'static, F: FnMut(&R) -> T + 'static> Sink<R> for Coll
     fn ready(&mut self) -> bool {
         let mut state = self.shared.lock();
         let room = state.results_gone || state.records.len() < state.capacity;
-        if !room && let Some(waker) = &self.waker {
+        if !room
+            && self.waits_for != Some(state.rooms_made)
+            && let Some(waker) = &self.waker
+        {
+            self.waits_for = Some(state.rooms_made);
             state.waiting.push(waker.clone());
         }
         room
@@ -159,7 +177,7 @@ impl<T> Collected<T> {
         let mut state = self.shared.lock();
         loop {
             if let Some(record) = state.records.pop_front() {
-                let waiting = std::mem::take(&mut state.waiting);
+                let waiting = state.take_waiting();
                 drop(state);
                 waiting.iter().for_each(Waker::wake);
                 return Some(record);

@@ -1,8 +1,14 @@
 //! A directory belongs to one process at a time: a lock file that the operating system releases when the process dies.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A killed process lets go of its locks only when the kernel has taken it apart, a moment after `kill` has returned. Whoever starts
+/// the job again at once must not be told that it still runs.
+const DYING_MAX: Duration = Duration::from_secs(1);
+const DYING_LOOK: Duration = Duration::from_millis(5);
 
 /// Holds a directory until it is dropped.
 #[derive(Debug)]
@@ -44,15 +50,20 @@ impl DirLock {
             .truncate(false)
             .open(&path)
             .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                // The owner's number is a courtesy; the lock is what counts.
-                let _ = file.read_to_string(&mut pid);
-                let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
-                return Err(LockError::InUse { pid, path });
+        let until = Instant::now() + DYING_MAX;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+                Err(TryLockError::WouldBlock) => {
+                    // The owner's number is a courtesy; the lock is what counts.
+                    let pid = std::fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+                    if pid == std::process::id().to_string() || Instant::now() >= until {
+                        let pid = if pid.is_empty() { "unknown".to_owned() } else { pid };
+                        return Err(LockError::InUse { pid, path });
+                    }
+                    std::thread::sleep(DYING_LOOK);
+                }
             }
         }
         file.set_len(0)

@@ -16,7 +16,7 @@
 //! let replayed: Vec<_> = journal.read_from(first)?.collect::<Result<_, _>>()?;
 //! assert_eq!(replayed[1].payload, b"or not");
 //! assert!(journal.failed().contains(&first));
-//! # Ok::<(), millstream_io::journal::JournalError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod error;
@@ -39,6 +39,9 @@ pub use segment::PAYLOAD_BYTES_MAX;
 
 use crate::dir_lock::DirLock;
 use segment::{Header, SegmentFile};
+
+/// How often the journal's thread looks for work it was not told of.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How a journal behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,8 @@ struct Shared {
     work: Condvar,
     /// All records below are synced.
     durable: AtomicU64,
+    /// Records below are needed no more.
+    trim_to: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -86,7 +91,6 @@ struct State {
     failed: BTreeSet<u64>,
     /// Bytes of a batch on their way to the file.
     buffer: Vec<u8>,
-    trim_to: u64,
     closing: bool,
     /// An append or sync that failed: the journal takes no more.
     broken: Option<String>,
@@ -123,7 +127,6 @@ impl Journal {
             next,
             failed,
             buffer: Vec::new(),
-            trim_to: 0,
             closing: false,
             broken: None,
         };
@@ -134,6 +137,7 @@ impl Journal {
             state: Mutex::new(state),
             work: Condvar::new(),
             durable: AtomicU64::new(next),
+            trim_to: AtomicU64::new(0),
         });
         let for_keeper = shared.clone();
         let keeper = std::thread::Builder::new()
@@ -242,9 +246,8 @@ impl Journal {
 
     /// Records below `seq` are needed no more. Whole segments of them are removed, soon, by the journal's thread.
     pub fn trim_to(&self, seq: u64) {
-        let mut state = self.shared.lock();
-        state.trim_to = state.trim_to.max(seq);
-        drop(state);
+        // No lock: an append holds it while it writes, and this is called by shards. The keeper also looks by itself now and then.
+        self.shared.trim_to.fetch_max(seq, Ordering::AcqRel);
         self.shared.work.notify_one();
     }
 
@@ -329,10 +332,11 @@ impl Shared {
         loop {
             let mut state = self.lock();
             while !state.closing && !self.has_work(&state) {
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                let waited = self.work.wait_timeout(state, LOOK_EVERY);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
             let closing = state.closing;
-            let trimmed = Self::take_trimmed(&mut state);
+            let trimmed = self.take_trimmed(&mut state);
             drop(state);
             for first in trimmed {
                 let path = segment::path(&self.dir, first);
@@ -355,12 +359,14 @@ impl Shared {
 
     fn has_work(&self, state: &State) -> bool {
         let unsynced = state.broken.is_none() && self.durable.load(Ordering::Acquire) < state.next;
-        unsynced || state.segments.get(1).is_some_and(|second| *second <= state.trim_to)
+        unsynced
+            || state.segments.get(1).is_some_and(|second| *second <= self.trim_to.load(Ordering::Acquire))
     }
 
     /// Takes out the segments that lie wholly below the trim point. The last one stays: it knows where the numbers go on.
-    fn take_trimmed(state: &mut State) -> Vec<u64> {
-        let keep_from = state.segments.partition_point(|first| *first <= state.trim_to).saturating_sub(1);
+    fn take_trimmed(&self, state: &mut State) -> Vec<u64> {
+        let trim_to = self.trim_to.load(Ordering::Acquire);
+        let keep_from = state.segments.partition_point(|first| *first <= trim_to).saturating_sub(1);
         state.segments.drain(..keep_from).collect()
     }
 }

@@ -25,13 +25,15 @@ pub mod journal;
 pub mod lines;
 mod offset;
 pub mod print;
+pub mod tcp;
 pub mod text_file;
 
 pub use clicks::{Click, Clicks};
-pub use collect::{Collect, Collected, collect, collect_views};
+pub use collect::{Collect, CollectRecords, CollectViews, Collected, collect, collect_views};
 pub use collection::{Collection, Sequence, sequence};
 pub use file_sink::FileSink;
 pub use generator::Generator;
 pub use lines::{LineFormat, Utf8Policy};
 pub use print::Print;
+pub use tcp::{JournalOptions, OnFailedRecord, TcpLines};
 pub use text_file::TextFiles;

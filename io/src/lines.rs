@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memchr::memmem::Finder;
 use millstream_engine::source::SourceError;
 
-pub(crate) use cutter::LineCutter;
+pub(crate) use cutter::{LineCutter, RunTooLong};
 
 /// The longest line unless [`LineFormat::max_line_bytes`] says otherwise: 1 MiB.
 pub const MAX_LINE_BYTES_DEFAULT: usize = 1024 * 1024;

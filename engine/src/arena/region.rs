@@ -6,6 +6,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use memmap2::{MmapMut, MmapOptions};
 
@@ -31,7 +32,7 @@ impl Default for ArenaBacking {
 }
 
 enum Owner {
-    Mapped(#[allow(dead_code, reason = "unmaps when dropped")] MmapMut),
+    Mapped(MmapMut),
     Heap(NonNull<u8>, Layout),
 }
 
@@ -75,6 +76,35 @@ impl Region {
     pub(super) fn base(&self) -> *mut u8 {
         self.base.as_ptr()
     }
+
+    /// Makes the kernel give memory for a part of the region. What the part holds stays as it is, so others may use it meanwhile.
+    /// Does nothing on the heap, and with kernels that cannot (Linux before 5.14).
+    fn populate(&self, from: usize, bytes: usize) {
+        #[cfg(target_os = "linux")]
+        if let Owner::Mapped(map) = &self.owner {
+            let skipped = self.base() as usize - map.as_ptr() as usize;
+            // Failure means that the pages are given on first touch, as without this.
+            let _ = map.advise_range(memmap2::Advice::PopulateWrite, skipped + from, bytes);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (from, bytes, &self.owner);
+    }
+}
+
+/// Memory that an arena will need soon, to be had from the kernel on any thread: it may take milliseconds (a huge page is cleared)
+/// during which the arena is used as ever.
+#[must_use = "the memory is touched by `run`"]
+pub struct Prefault {
+    pub(super) region: Arc<Region>,
+    pub(super) from: usize,
+    pub(super) bytes: usize,
+}
+
+impl Prefault {
+    /// Has the kernel give the memory. Blocks meanwhile.
+    pub fn run(self) {
+        self.region.populate(self.from, self.bytes);
+    }
 }
 
 impl Drop for Region {
@@ -88,6 +118,8 @@ impl Drop for Region {
 
 // SAFETY: a region owns its memory; nothing in it is bound to a thread.
 unsafe impl Send for Region {}
+// SAFETY: through a shared region one gets its address, which is harmless, and populates it, which leaves its bytes alone.
+unsafe impl Sync for Region {}
 
 /// A type of which all-zero bytes are a value.
 ///

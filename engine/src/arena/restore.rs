@@ -21,7 +21,7 @@ impl Arena {
         loader: Box<dyn PageLoader>,
     ) -> Result<Self, StateError> {
         let mut arena = Arena::new(config)?;
-        let mut lists: HashMap<TableId, PageList> = HashMap::new();
+        let mut lists: BTreeMap<TableId, PageList> = BTreeMap::new();
         for (page, info) in entries {
             if page == PageNo::NONE || info.kind == PageKind::Free {
                 return Err(arena.corrupt(page, info.table, "a page map does not name free pages"));

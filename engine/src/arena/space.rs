@@ -95,18 +95,27 @@ impl Arena {
         !self.discarded.is_empty()
     }
 
-    /// Makes the kernel give memory for up to `pages_max` pages ahead of their use, so that no hot path waits for a page fault.
-    /// Stops quietly at the memory budget. Does nothing where that many pages are free already.
-    pub fn prefault(&mut self, pages_max: u32) {
+    /// Plans to have `pages_max` free pages whose memory the kernel has given, so that no hot path waits for a page fault: says what is
+    /// to be touched, `None` where that many are ready or the memory budget has no more. A shard hands the answer to a helper
+    /// thread; [`Arena::prefault`] is for where a pause does no harm.
+    pub fn plan_prefault(&mut self, pages_max: u32) -> Option<Prefault> {
         let ready = self.free.len() as u32 + (self.charged - self.next);
         let wanted = pages_max.saturating_sub(ready).min(self.config.pages_max - self.charged);
-        for _ in 0..wanted {
-            if !self.config.budget.take(PAGE_BYTES as u64) {
-                return;
-            }
-            // SAFETY: the page was never handed out, so nobody looks at it; it lies below the end of the reservation.
-            unsafe { self.at(PageNo(self.charged)).write_volatile(0) };
-            self.charged += 1;
+        let budget = &self.config.budget;
+        let left = (budget.limit().saturating_sub(budget.used()) / PAGE_BYTES as u64).min(u64::from(wanted));
+        let bytes = left as usize * PAGE_BYTES;
+        if left == 0 || !budget.take(bytes as u64) {
+            return None;
+        }
+        let from = self.charged as usize * PAGE_BYTES;
+        self.charged += left as u32;
+        Some(Prefault { region: self.pages.clone(), from, bytes })
+    }
+
+    /// Plans as [`Arena::plan_prefault`] does, and carries it out at once.
+    pub fn prefault(&mut self, pages_max: u32) {
+        if let Some(plan) = self.plan_prefault(pages_max) {
+            plan.run();
         }
     }
 

@@ -156,7 +156,7 @@ impl<'a> Batch<'a> {
 
     /// Whether the ends of keys and records ascend, start each record at a word, and stay within their bytes.
     pub(super) fn check_ends(&self) -> Result<(), FrameFault> {
-        check_ends("key", self.key_ends, |end| Some(end))?;
+        check_ends("key", self.key_ends, Some)?;
         // The next record starts at the next word.
         check_ends("record", self.record_ends, |end| end.checked_next_multiple_of(super::WORD_BYTES as u32))
     }

@@ -268,7 +268,8 @@ impl<'a> Reader<'a> {
         mut get: impl FnMut(&mut Self) -> Result<T, CodecError>,
     ) -> Result<Vec<T>, CodecError> {
         let count = self.count(what, item_bytes_min)?;
-        let mut items = Vec::new();
+        // The bytes back this many items, so that what is allocated is in proportion to them.
+        let mut items = Vec::with_capacity(count);
         for _ in 0..count {
             items.push(get(self)?);
         }

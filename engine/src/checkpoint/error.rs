@@ -158,6 +158,7 @@ fn remedy(cause: &DiskError) -> &'static str {
             "name a directory that this user may write to, or change its permissions"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free room on its file system",
+        io::ErrorKind::FileTooLarge => "raise the limit on the size of files (ulimit -f)",
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "name a directory, not a file",
         _ => "look at the path and at the health of the disk",
     }

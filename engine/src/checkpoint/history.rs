@@ -138,6 +138,8 @@ impl History {
     /// needs any more.
     pub(crate) fn apply(&mut self, checkpoint: Checkpoint) -> Vec<DeltaFile> {
         let epoch = checkpoint.epoch;
+        // Without a checkpoint before this one there is no way back to remember.
+        let first = self.retained.is_empty();
         let mut undo = Vec::new();
         if checkpoint.fresh_maps {
             for (shard, map) in self.maps.drain(..).enumerate() {
@@ -156,12 +158,15 @@ impl History {
         }
         for (shard, part) in checkpoint.shards.into_iter().enumerate() {
             let shard = ShardId(shard as u16);
-            undo.reserve(part.pages.len() + part.removed.len());
-            for (id, entry) in part.pages {
-                undo.push((shard, id, self.set(shard, id, entry)));
-            }
-            for id in part.removed {
-                undo.push((shard, id, self.set(shard, id, PageEntry::ABSENT)));
+            undo.reserve(if first { 0 } else { part.pages.len() + part.removed.len() });
+            let removed = part.removed.into_iter().map(|id| (id, PageEntry::ABSENT));
+            for (id, entry) in part.pages.into_iter().chain(removed) {
+                let old = self.set(shard, id, entry);
+                if first {
+                    uses(&mut self.files, old, |file| file.kept -= 1);
+                } else {
+                    undo.push((shard, id, old));
+                }
             }
             let shard = ShardMeta { file: part.file.map(|(file, _)| file), meta: part.meta };
             self.pin_meta(&shard, true);
@@ -339,7 +344,9 @@ impl History {
             for _ in 0..fields.count("pages", PageId::BYTES + PageEntry::BYTES)? {
                 let (id, entry) = (PageId::get(fields)?, PageEntry::get(fields)?);
                 history.check(fields, entry)?;
-                history.set(ShardId(shard as u16), id, entry);
+                if history.set(ShardId(shard as u16), id, entry).is_present() {
+                    return Err(fields.error("page entry", format_args!("{id:?} comes twice")));
+                }
             }
         }
         Ok(history)

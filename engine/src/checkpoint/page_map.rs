@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::codec::{CodecError, Reader, Writer};
+pub use crate::arena::PageNo;
 
 /// One arena of a shard. A shard has one per chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArenaNo(pub u16);
-
-/// A page of an arena, counted from 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PageNo(pub u32);
 
 /// What the owner of a page wants to know of it before it is read (its kind, its place in a table). Opaque here.
 pub type PageInfo = [u8; 16];
@@ -59,22 +56,26 @@ impl PageEntry {
     }
 
     pub(crate) fn put(&self, out: &mut Writer) {
-        // One append instead of four: a base record holds millions of these.
+        out.put_raw(&self.to_bytes());
+    }
+
+    pub(crate) fn get(fields: &mut Reader<'_>) -> Result<Self, CodecError> {
+        fields.array("page entry").map(PageEntry::from_bytes)
+    }
+
+    fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         bytes[..16].copy_from_slice(&self.info);
         bytes[16..20].copy_from_slice(&self.file.0.to_le_bytes());
         bytes[20..24].copy_from_slice(&self.block.to_le_bytes());
         bytes[24..].copy_from_slice(&self.crc.to_le_bytes());
-        out.put_raw(&bytes);
+        bytes
     }
 
-    pub(crate) fn get(fields: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(PageEntry {
-            info: fields.array("page info")?,
-            file: FileNo(fields.u32("file number")?),
-            block: fields.u32("block")?,
-            crc: fields.u32("page CRC")?,
-        })
+    fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        let word = |at| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let info = std::array::from_fn(|i| bytes[i]);
+        PageEntry { info, file: FileNo(word(16)), block: word(20), crc: word(24) }
     }
 }
 

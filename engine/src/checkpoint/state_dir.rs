@@ -58,7 +58,8 @@ impl StateDir {
         Ok((StateDir { disk, path: path.to_owned(), _lock: lock }, existing))
     }
 
-    /// Creates the directory of the delta files and makes it durable.
+    /// Creates the directory of the delta files where it is missing, and makes all names in the state directory durable: also those that
+    /// a process killed half-way through their creation left behind.
     pub(crate) fn create_delta_dir(&self) -> Result<(), StateDirError> {
         let delta = self.delta_dir();
         // First the manifest's name, which a process may have left half-way: delta files without a manifest are refused.

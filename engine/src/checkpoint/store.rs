@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::codec::{Reader, Writer};
+use super::codec::Writer;
+use super::content::{ManifestContent, put_base, read_manifest};
 use super::delta::{DeltaFile, DeltaFiles, DeltaSummary, delta_file_name};
 use super::error::{CheckpointError, RestoreError, StateDirError};
 use super::history::{FileUse, History};
-use super::manifest::{AppendError, ManifestLog, ScanError, Tail};
+use super::manifest::{AppendError, ManifestLog, Tail};
 use super::page_map::{FileNo, PageId};
 use super::record::{Checkpoint, RecordKind, ShardPart};
 use super::restore::{self, CheckpointInfo, RestoredJob};
-use super::state_dir::{FORMAT_VERSION, JobIdentity, StateDir};
+use super::state_dir::{JobIdentity, StateDir};
 use crate::disk::{Disk, DiskError};
-use crate::element::{Epoch, KEY_GROUPS, ShardId};
+use crate::element::{Epoch, ShardId};
 use crate::key::HashSeed;
 use crate::limits::PAGE_BYTES;
 
@@ -242,7 +243,8 @@ impl CheckpointStore {
         let delta_bytes = record.shards.iter().map(DeltaSummary::bytes).sum();
         let written: Vec<_> = record.shards.iter().map(|delta| (delta.shard, delta.bytes())).collect();
         // A failed checkpoint of an earlier run may have had this number, and its files may still wait to be removed.
-        let paths: Vec<_> = written.iter().map(|(shard, _)| delta_path(&self.dir.delta_dir(), epoch, *shard)).collect();
+        let paths: Vec<_> =
+            written.iter().map(|(shard, _)| delta_path(&self.dir.delta_dir(), epoch, *shard)).collect();
         self.garbage.retain(|(path, _)| !paths.contains(path));
         let committed = self.settle().and_then(|()| self.append(record));
         if committed.is_err() {
@@ -438,88 +440,4 @@ impl CheckpointStore {
 
 fn delta_path(dir: &Path, epoch: Epoch, shard: ShardId) -> PathBuf {
     dir.join(delta_file_name(epoch, shard))
-}
-
-/// What a manifest says.
-struct ManifestContent {
-    job: String,
-    hash_seed: HashSeed,
-    history: History,
-}
-
-impl ManifestContent {
-    fn fresh(identity: &JobIdentity) -> Self {
-        ManifestContent {
-            job: identity.job.clone(),
-            hash_seed: identity.hash_seed,
-            history: History::default(),
-        }
-    }
-
-    fn base(&self) -> Vec<u8> {
-        put_base(&self.job, self.hash_seed, &self.history)
-    }
-
-    fn get_base(fields: &mut Reader<'_>) -> Result<Self, super::codec::CodecError> {
-        let job = fields.str("job name")?.to_owned();
-        let hash_seed = HashSeed(fields.u64("hash seed")?);
-        let start = fields.clone();
-        match fields.u32("key groups")? {
-            KEY_GROUPS => {}
-            other => return Err(start.error("key groups", format_args!("{other}, not {KEY_GROUPS}"))),
-        }
-        Ok(ManifestContent { job, hash_seed, history: History::get(fields)? })
-    }
-}
-
-fn put_base(job: &str, hash_seed: HashSeed, history: &History) -> Vec<u8> {
-    let mut out = Writer::new();
-    out.put_str(job).put_u64(hash_seed.0).put_u32(KEY_GROUPS);
-    history.put(&mut out);
-    out.into_bytes()
-}
-
-fn read_manifest(
-    dir: &StateDir,
-    identity: &JobIdentity,
-) -> Result<(ManifestContent, ManifestLog, Tail), StateDirError> {
-    let mut read: Option<ManifestContent> = None;
-    let mut visit = |kind: RecordKind, body: &[u8]| -> Result<(), String> {
-        let mut fields = Reader::new(body);
-        let done = match (kind, &mut read) {
-            (RecordKind::Base, read) => ManifestContent::get_base(&mut fields).map(|base| *read = Some(base)),
-            (RecordKind::Checkpoint, Some(read)) => Checkpoint::get(&mut fields).and_then(|checkpoint| {
-                if let Some(problem) = read.history.misfit(&checkpoint) {
-                    return Err(fields.error("checkpoint", problem));
-                }
-                read.history.apply(checkpoint);
-                Ok(())
-            }),
-            (RecordKind::SinksMayCommit, Some(read)) => fields.u64("epoch").map(|epoch| {
-                let so_far = &mut read.history.sinks_may_have_committed;
-                *so_far = Epoch(epoch).max(*so_far);
-            }),
-            (RecordKind::Seal, _) | (_, None) => Ok(()),
-        };
-        done.map_err(|error| error.to_string())
-    };
-    let opened = ManifestLog::open(dir.disk.as_ref(), &dir.manifest(), &mut visit);
-    let at = dir.path.clone();
-    let damaged = |offset, problem| {
-        let path = dir.manifest();
-        StateDirError::DamagedManifest { path, offset, problem, retained: Vec::new() }
-    };
-    let (log, tail) = opened.map_err(|error| match error {
-        ScanError::OtherFormat(found) => {
-            StateDirError::OtherFormat { dir: at, found, wanted: FORMAT_VERSION }
-        }
-        ScanError::Damaged { offset, problem } => damaged(offset, problem),
-        ScanError::Disk(cause) => StateDirError::Disk { dir: at, cause },
-    })?;
-    let read = read.expect("a log that could be opened begins with a base");
-    if read.job != identity.job {
-        let (found, wanted) = (read.job, identity.job.clone());
-        return Err(StateDirError::OtherJob { dir: dir.path.clone(), found, wanted });
-    }
-    Ok((read, log, tail))
 }

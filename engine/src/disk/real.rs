@@ -1,12 +1,18 @@
 //! The disk of the operating system.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{Disk, DiskError, DiskFile, DiskLock};
+
+/// A killed process lets go of its locks only when the kernel has taken it apart, a moment after `kill` has returned. Whoever starts
+/// the job again at once must not be told that it still runs.
+const DYING_MAX: Duration = Duration::from_secs(1);
+const DYING_LOOK: Duration = Duration::from_millis(5);
 
 /// The disk of the operating system, through `std::fs`. Every error carries what was attempted and the path (a [`DiskError`] inside the
 /// `io::Error`).
@@ -73,20 +79,26 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path, owner: &str) -> io::Result<DiskLock> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = placed("cannot open the lock file", path, file)?;
-        match file.try_lock() {
-            Ok(()) => {
-                // What a dead holder wrote is replaced only now that the lock is ours.
-                let written = file.set_len(0).and_then(|()| file.write_all_at(owner.as_bytes(), 0));
-                placed("cannot write to the lock file", path, written)?;
-                Ok(DiskLock::Held(Box::new(file)))
+        let file = placed("cannot open the lock file", path, file)?;
+        let until = Instant::now() + DYING_MAX;
+        loop {
+            match file.try_lock() {
+                Ok(()) => {
+                    // What a dead holder wrote is replaced only now that the lock is ours.
+                    let written = file.write_all_at(owner.as_bytes(), 0);
+                    let written = written.and_then(|()| file.set_len(owner.len() as u64));
+                    placed("cannot write to the lock file", path, written)?;
+                    return Ok(DiskLock::Held(Box::new(file)));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let holder = placed("cannot read the lock file", path, std::fs::read_to_string(path))?;
+                    if holder == owner || Instant::now() >= until {
+                        return Ok(DiskLock::HeldBy(holder));
+                    }
+                    std::thread::sleep(DYING_LOOK);
+                }
+                Err(TryLockError::Error(error)) => return placed("cannot lock", path, Err(error)),
             }
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                placed("cannot read the lock file", path, file.read_to_string(&mut holder))?;
-                Ok(DiskLock::HeldBy(holder))
-            }
-            Err(TryLockError::Error(error)) => placed("cannot lock", path, Err(error)),
         }
     }
 }

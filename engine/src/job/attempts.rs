@@ -18,7 +18,7 @@ use crate::key::HashSeed;
 use crate::operator::Failure;
 use crate::runtime::attempt::{Attempt, AttemptSpec, Program};
 use crate::runtime::control::ShardEvent;
-use crate::runtime::coordinator::{CheckpointTimes, Coordinator, Outcome};
+use crate::runtime::coordinator::{CheckpointTimes, Coordinator, Outcome, Start};
 use crate::runtime::driver::ShardFailure;
 use crate::runtime::metrics::CheckpointMetrics;
 use crate::runtime::restart::{RestartStrategy, Restarts};
@@ -129,12 +129,13 @@ impl Attempts {
             timeout: self.job.checkpoint_timeout,
             tolerable_failures: self.job.tolerable_checkpoint_failures,
         };
+        // A number that a failed checkpoint of this process had is not used again.
+        let next = self.store.as_ref().map_or(Epoch(1), CheckpointStore::next_epoch);
         let coordinator = Coordinator::new(
             self.job.name.clone(),
             attempt.control.clone(),
             times,
-            from.unwrap_or_default(),
-            keeps_pages,
+            Start { from: from.unwrap_or_default(), next, keeps_pages },
             std::mem::take(&mut self.metrics),
             now,
         );
@@ -159,7 +160,10 @@ impl Attempts {
             Outcome::CheckpointFailed(failure) => {
                 let (job, restarts) = (self.job.name.clone(), self.restarts.done());
                 let tolerable = self.job.tolerable_checkpoint_failures;
-                Some(End::Failed(JobError::Checkpoint { job, restarts, tolerable, failure }, true))
+                Some(End::Failed(
+                    JobError::Checkpoint { job, restarts, tolerable, failure: Box::new(failure) },
+                    true,
+                ))
             }
         }
     }
@@ -182,15 +186,16 @@ impl Attempts {
         while let Some(epoch) = next {
             match store.load(epoch) {
                 Ok(job) => {
-                    let restored = Restored::read(job, self.disk.clone(), &self.plan)
-                        .map_err(|error| JobError::Misfit { job: self.job.name.clone(), error })?;
+                    let restored = Restored::read(job, self.disk.clone(), &self.plan).map_err(|error| {
+                        JobError::Misfit { job: self.job.name.clone(), error: Box::new(error) }
+                    })?;
                     return Ok(Some(restored));
                 }
                 Err(error @ (RestoreError::NoSuchCheckpoint { .. } | RestoreError::Disk(_))) => {
-                    return Err(JobError::Restore { job: self.job.name.clone(), error });
+                    return Err(JobError::Restore { job: self.job.name.clone(), error: Box::new(error) });
                 }
                 Err(error) if asked.is_some() => {
-                    return Err(JobError::Restore { job: self.job.name.clone(), error });
+                    return Err(JobError::Restore { job: self.job.name.clone(), error: Box::new(error) });
                 }
                 Err(error) => {
                     let older =
@@ -228,7 +233,7 @@ impl Attempts {
             cause: failure.cause.to_string(),
         };
         let (job, restarts) = (self.job.name.clone(), self.restarts.done());
-        End::Failed(JobError::Failed { job, restarts, failure }, retryable)
+        End::Failed(JobError::Failed { job, restarts, failure: Box::new(failure) }, retryable)
     }
 
     /// A shard ended outside of its operators.
@@ -242,7 +247,7 @@ impl Attempts {
             job: self.job.name.clone(),
             restarts: self.restarts.done(),
             tolerable: self.job.tolerable_checkpoint_failures,
-            failure: error.into(),
+            failure: Box::new(error.into()),
         }
     }
 }

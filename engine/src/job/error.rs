@@ -48,7 +48,7 @@ pub enum JobError {
         /// The job.
         job: String,
         /// Why.
-        error: RestoreError,
+        error: Box<RestoreError>,
     },
     /// The newest checkpoint cannot be used, and an older one may not be used without being asked for.
     #[error("{damage}; {refused}")]
@@ -64,7 +64,7 @@ pub enum JobError {
         /// The job.
         job: String,
         /// Why.
-        error: RestoreFailure,
+        error: Box<RestoreFailure>,
     },
     /// An operator failed, and the restart strategy gave up.
     #[error("job `{job}` FAILED after {restarts} restarts: {failure}")]
@@ -74,7 +74,7 @@ pub enum JobError {
         /// How often it was started again before.
         restarts: u32,
         /// The last failure.
-        failure: OperatorFailure,
+        failure: Box<OperatorFailure>,
     },
     /// Checkpoints failed more often in a row than is tolerable, and the restart strategy gave up.
     #[error(
@@ -88,7 +88,7 @@ pub enum JobError {
         /// How many may fail in a row.
         tolerable: u32,
         /// The last failure.
-        failure: CheckpointFailure,
+        failure: Box<CheckpointFailure>,
     },
     /// A shard's thread ended by itself.
     #[error("job `{job}` FAILED after {restarts} restarts: {failure}")]

@@ -174,8 +174,8 @@ impl Job {
     /// # Errors
     /// [`JobError::Build`].
     pub fn explain(&self, program: impl Fn(&Flow)) -> Result<String, JobError> {
-        let built = Flow::build(&program)
-            .map_err(|errors| JobError::Build { job: self.name.clone(), errors })?;
+        let built =
+            Flow::build(&program).map_err(|errors| JobError::Build { job: self.name.clone(), errors })?;
         Ok(built.plan.explain())
     }
 
@@ -202,7 +202,9 @@ impl Job {
             .spawn(move || supervisor.run())
             .map_err(|error| JobError::Setting {
                 setting: "threads",
-                problem: format!("cannot start the control thread: {error}; raise the limit on threads (ulimit -u)"),
+                problem: format!(
+                    "cannot start the control thread: {error}; raise the limit on threads (ulimit -u)"
+                ),
             })?;
         Ok(JobHandle { shared, thread })
     }
@@ -216,7 +218,10 @@ impl Job {
             return wrong("checkpoint_interval", "is below 1 ms; give at least 1 ms");
         }
         if self.checkpoint_timeout.is_zero() {
-            return wrong("checkpoint_timeout", "is 0, so that every checkpoint would fail; give some seconds");
+            return wrong(
+                "checkpoint_timeout",
+                "is 0, so that every checkpoint would fail; give some seconds",
+            );
         }
         if self.retained_checkpoints == 0 {
             return wrong("retained_checkpoints", "is 0, so that nothing could be restored; keep at least 1");

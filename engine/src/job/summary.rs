@@ -77,7 +77,11 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Summary { job, status, elapsed, driver, guarantee, metrics } = self;
         let shards = metrics.shards.len();
-        writeln!(f, "job {job}: {status} after {:.3} s on {shards} shards ({driver} driver)", elapsed.as_secs_f64())?;
+        writeln!(
+            f,
+            "job {job}: {status} after {:.3} s on {shards} shards ({driver} driver)",
+            elapsed.as_secs_f64()
+        )?;
         writeln!(f, "  exactly once end to end: {guarantee}")?;
         writeln!(
             f,

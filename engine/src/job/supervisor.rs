@@ -58,7 +58,8 @@ impl Shared {
 
     pub(crate) fn take_loop_gaps(&self) -> Vec<Duration> {
         let control = self.control();
-        control.map_or_else(Vec::new, |control| control.counters.iter().map(|of| of.take_loop_gap()).collect())
+        control
+            .map_or_else(Vec::new, |control| control.counters.iter().map(|of| of.take_loop_gap()).collect())
     }
 }
 
@@ -156,7 +157,8 @@ impl Supervisor {
         });
         let mut running = driver::start(self.attempts.job.driver, self.clock, specs.collect())?;
         self.driver = running.driver().to_string();
-        *self.shared.control.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(control.clone());
+        *self.shared.control.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some(control.clone());
         self.shared.set_status(JobStatus::Running);
         tracing::info!(
             job = self.attempts.job.name,
@@ -165,7 +167,11 @@ impl Supervisor {
             "RUNNING"
         );
         let end = self.watch(&attempt.events, &mut coordinator, &mut running);
-        control.set_phase(if matches!(end, End::Finished) { Phase::Finish } else { Phase::Stop });
+        control.set_phase(match end {
+            End::Finished => Phase::Finish,
+            End::Failed(JobError::Failed { .. }, _) => Phase::RunOut,
+            End::Failed(..) | End::Canceled => Phase::Stop,
+        });
         let ends = running.join();
         self.attempts.metrics = coordinator.metrics;
         self.publish_figures();
@@ -192,7 +198,9 @@ impl Supervisor {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => {
                     return match running.next_end(Duration::from_secs(1)) {
-                        Some(driver::ShardEnd { result: Err(failure), .. }) => self.attempts.shard_failed(failure.clone()),
+                        Some(driver::ShardEnd { result: Err(failure), .. }) => {
+                            self.attempts.shard_failed(failure.clone())
+                        }
                         _ => End::Canceled,
                     };
                 }

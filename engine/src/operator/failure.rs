@@ -64,13 +64,17 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::User(error) | Cause::Engine { error, .. } => {
-                write!(f, "{error}")?;
+                let mut said = error.to_string();
                 let mut source = error.source();
                 while let Some(cause) = source {
-                    write!(f, ": {cause}")?;
+                    let words = cause.to_string();
+                    // Many errors give their cause in their own words.
+                    if !said.contains(&words) {
+                        said = format!("{said}: {words}");
+                    }
                     source = cause.source();
                 }
-                Ok(())
+                f.write_str(&said)
             }
             Cause::Panic(message) => write!(f, "panicked: {message}"),
         }
@@ -102,6 +106,15 @@ impl Failure {
         match error.downcast_ref::<StateError>()? {
             damaged @ (StateError::Load { .. } | StateError::Corrupt { .. }) => Some(damaged.to_string()),
             _ => None,
+        }
+    }
+
+    /// Whether a user's closure is to blame. Then the chain around it is whole: what it has given out can go on.
+    pub(crate) fn by_closure(&self) -> bool {
+        match self.cause {
+            Cause::User(_) => true,
+            Cause::Panic(_) => self.op.is_some(),
+            Cause::Engine { .. } => false,
         }
     }
 

@@ -4,8 +4,8 @@ use super::failure::Blame;
 use super::segment::Tail;
 use super::{Chain, Driven, OpId, Push};
 use crate::channel::{ChannelError, Outlet};
-use crate::graph::Lanes;
 use crate::element::{KeyHash, Timestamp};
+use crate::graph::Lanes;
 use crate::key::Key;
 use crate::record::Record;
 

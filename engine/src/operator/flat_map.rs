@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use super::failure::{Blame, Cause, raise};
 use super::segment::Tail;
 use super::{Chain, Driven, OpId, Push, owned_items};
-use crate::graph::Lanes;
 use crate::element::Timestamp;
+use crate::graph::Lanes;
 
 /// Takes the records that a `flat_map_with` closure gives out (Flink's `Collector`).
 pub struct Out<U> {

@@ -5,8 +5,8 @@ use super::filter::items_of;
 use super::segment::Tail;
 use super::{Chain, Driven, OpId, Push};
 use crate::channel::{ChannelError, Outlet};
-use crate::graph::Lanes;
 use crate::element::{KeyHash, Timestamp};
+use crate::graph::Lanes;
 use crate::key::Key;
 use crate::record::Record;
 

@@ -50,11 +50,7 @@ pub trait Fed: Sized + 'static {
     where
         Self::Record: Record;
     /// See [`Chain::append_unkeyed`].
-    fn append_unkeyed(
-        item: &Self::Item<'_>,
-        at: Timestamp,
-        outlet: &mut Outlet,
-    ) -> Result<(), ChannelError>
+    fn append_unkeyed(item: &Self::Item<'_>, at: Timestamp, outlet: &mut Outlet) -> Result<(), ChannelError>
     where
         Self::Record: Record;
 }
@@ -231,14 +227,15 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
     fn restore(&mut self, restored: &Restored, shard: ShardId, shards: u16) -> Result<(), Box<Failure>> {
         let failed = |op: OpId, error| Box::new(Failure::of(op, error));
         let op = self.head.op();
+        restored
+            .check_in_flight(&self.name, &H::In::layout())
+            .map_err(|error| failed(op, super::Cause::fatal(error)))?;
         for (from, frames) in restored
             .in_flight(&self.name, self.partitioner, self.shape, shard, shards)
             .map_err(|error| failed(op, super::Cause::fatal(error)))?
         {
             let lane = from.index() % self.inlets.len();
-            self.inlets[lane]
-                .restore(&frames)
-                .map_err(|error| failed(op, super::Cause::fatal(error)))?;
+            self.inlets[lane].restore(&frames).map_err(|error| failed(op, super::Cause::fatal(error)))?;
         }
         if restored.shards() == shards {
             if let Some(inputs) = restored.inputs(shard, &self.name) {
@@ -298,12 +295,15 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
 
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
         for inlet in &mut self.inlets {
-            inlet.switch(epoch).map_err(|error| Box::new(Failure::of(self.head.op(), super::Cause::fatal(error))))?;
+            inlet
+                .switch(epoch)
+                .map_err(|error| Box::new(Failure::of(self.head.op(), super::Cause::fatal(error))))?;
         }
         snapshot.inputs.push(InputsSnapshot {
             operator: self.name.clone(),
             merge: self.merge.save(),
             due: self.due.iter().copied().collect(),
+            record: H::In::layout(),
         });
         if let Some(operator) = self.head.switch(epoch) {
             snapshot.operators.push(operator);

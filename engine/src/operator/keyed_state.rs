@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use super::OpId;
 use super::failure::{Cause, Failure};
 use super::segment::OpenContext;
-use super::OpId;
 use crate::arena::{Arena, ArenaConfig, StateName, TableId};
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{KeyGroups, KeyHash, ShardId};
 use crate::key::Key;
 use crate::record::{Layout, Record};
-use crate::runtime::restored::{Restored, RestoreFailure};
+use crate::runtime::restored::{RestoreFailure, Restored};
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::{StateError, Table, TableMeta};
 
@@ -35,12 +35,9 @@ impl<K: Key + ?Sized, V: Record> KeyedTables<K, V> {
     /// Makes or restores the arena of an operator. Layouts are compared with what the checkpoint was written with.
     pub(crate) fn open(context: &OpenContext, op: OpId, state: &str) -> Result<Self, Box<Failure>> {
         let name = StateName::new(context.name(op), state);
-        let config = ArenaConfig {
-            budget: context.budget.clone(),
-            ..ArenaConfig::new(context.name(op))
-        };
-        let arena = Self::arena_of(context, config, &name)
-            .map_err(|cause| Box::new(Failure::of(op, cause)))?;
+        let config = ArenaConfig { budget: context.budget.clone(), ..ArenaConfig::new(context.name(op)) };
+        let arena =
+            Self::arena_of(context, config, &name).map_err(|cause| Box::new(Failure::of(op, cause)))?;
         let mine = KeyGroups::of_shard(context.shard, context.shards);
         Ok(KeyedTables { arena, name, mine, types: std::marker::PhantomData })
     }
@@ -106,7 +103,10 @@ impl<K: Key + ?Sized, V: Record> KeyedTables<K, V> {
         from: Option<KeyHash>,
     ) -> Result<(), StateError> {
         let table = Table::<K, V>::restore(&mut old.arena, meta, &self.name)?;
-        let mine = KeyGroups { start: self.mine.start.max(old.groups.start), end: self.mine.end.min(old.groups.end) };
+        let mine = KeyGroups {
+            start: self.mine.start.max(old.groups.start),
+            end: self.mine.end.min(old.groups.end),
+        };
         let Some(last) = mine.last_hash() else { return Ok(()) };
         let mut next = Some(mine.first_hash().max(from.unwrap_or_default()));
         let mut moved: Vec<(KeyHash, Vec<u8>, Vec<u8>)> = Vec::new();

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use super::failure::Blame;
 use super::segment::Tail;
 use super::{Chain, Driven, OpId, Push, owned_items};
-use crate::graph::Lanes;
 use crate::element::Timestamp;
+use crate::graph::Lanes;
 
 /// The chain after a `map`.
 pub struct Map<C, F, U> {

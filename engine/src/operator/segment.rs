@@ -45,7 +45,6 @@ impl OpenContext {
 #[derive(Clone, Copy)]
 pub struct StepContext {
     pub(crate) now: Nanos,
-    pub(crate) epoch: Epoch,
 }
 
 /// What a chain did in a step.

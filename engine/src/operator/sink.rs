@@ -122,7 +122,9 @@ impl<C: Chain, S: Sink<C::Ref>> Tail for SinkTail<S, C> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(None)) => {}
-                Poll::Ready(Ok(Some(bytes))) => self.pending.push(Committable { epoch, shard: self.shard, bytes }),
+                Poll::Ready(Ok(Some(bytes))) => {
+                    self.pending.push(Committable { epoch, shard: self.shard, bytes })
+                }
             }
             self.begun.remove(0);
         }

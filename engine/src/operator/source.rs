@@ -225,9 +225,10 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
         };
         let all = self.source.partitions().map_err(|error| self.failed(error))?;
         let restored = context.restored.as_ref().map(|restored| restored.partitions(&self.name));
-        let mine = all.into_iter().enumerate().filter(|(number, _)| {
-            number % usize::from(context.shards) == context.shard.index()
-        });
+        let mine = all
+            .into_iter()
+            .enumerate()
+            .filter(|(number, _)| number % usize::from(context.shards) == context.shard.index());
         let untimed = WatermarkPlan::default();
         let plan = self.watermarks.as_ref().unwrap_or(&untimed);
         for (_, name) in mine {

@@ -56,11 +56,7 @@ impl<T: Record> Fed for Views<T> {
     }
 
     #[inline(always)]
-    fn append_unkeyed(
-        item: &Viewed<'_, T>,
-        at: Timestamp,
-        outlet: &mut Outlet,
-    ) -> Result<(), ChannelError> {
+    fn append_unkeyed(item: &Viewed<'_, T>, at: Timestamp, outlet: &mut Outlet) -> Result<(), ChannelError> {
         outlet.push_archived_unkeyed(at, item.bytes)
     }
 }

@@ -84,7 +84,13 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> WindowFold<T, K, R> {
     }
 
     /// Adds records of one batch to one slice: those that `pick` numbers, whose hashes are `hashes`.
-    fn add(&mut self, slice: Timestamp, batch: &BatchOf<'_, T>, hashes: &[KeyHash], pick: impl Fn(usize) -> usize) {
+    fn add(
+        &mut self,
+        slice: Timestamp,
+        batch: &BatchOf<'_, T>,
+        hashes: &[KeyHash],
+        pick: impl Fn(usize) -> usize,
+    ) {
         let tables = self.tables.as_mut().expect("open comes before the first batch");
         let table = self.slices.entry(slice).or_insert_with(|| tables.create());
         let (op, rule) = (self.op, &self.rule);
@@ -125,7 +131,9 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> WindowFold<T, K, R> {
         scratch.pending.extend(0..batch.len() as u32);
         while let Some(&first) = scratch.pending.first() {
             let slice = self.windows.slice_of(batch.timestamps()[first as usize]);
-            (scratch.chosen.clear(), scratch.hashes.clear(), scratch.rest.clear());
+            scratch.chosen.clear();
+            scratch.hashes.clear();
+            scratch.rest.clear();
             for &index in &scratch.pending {
                 let (at, hash) = (batch.timestamps()[index as usize], batch.hashes()[index as usize]);
                 if !slice.contains(at) {

@@ -3,15 +3,14 @@
 
 use std::alloc::Layout as AllocLayout;
 use std::mem::MaybeUninit;
+use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
 use rkyv::api::high::{HighDeserializer, HighValidator};
 use rkyv::de::Pool;
 use rkyv::rancor::{Fallible, Panic, Strategy};
-use rkyv::ser::allocator::ArenaHandle;
 use rkyv::ser::sharing::{Share, SharingState};
 use rkyv::ser::{Allocator, Positional, Sharing, Writer};
-use rkyv::util::with_arena;
 use rkyv::{Archive, Deserialize, Place, SerializeUnsized};
 
 use super::layout::record_layout;
@@ -21,9 +20,8 @@ use super::{Field, Layout, RECORD_ALIGN, RecordBuf, RecordError};
 /// that panics.
 pub struct Encoder<'a> {
     out: &'a mut RecordBuf,
-    /// Room for the resolvers of out-of-line parts; not needed by types without such parts.
-    scratch: Option<ArenaHandle<'a>>,
-    shared: Share,
+    /// Where shared pointers were written; made when the first one is met.
+    shared: Option<Share>,
 }
 
 /// What archived values are turned back into owned ones with. It cannot fail.
@@ -57,28 +55,37 @@ impl Writer for Encoder<'_> {
     }
 }
 
-const NO_SCRATCH: &str = "a type without out-of-line parts asks for no room";
-
-// SAFETY: both calls are handed to rkyv's own arena, which keeps the promise.
+/// Room for the resolvers of a collection's items, where these have out-of-line parts of their own (`Vec<String>`). It comes from
+/// the global allocator: an arena per thread would cost every record with a `String` more than this costs the few that ask.
+// SAFETY: what `push_alloc` returns is a live allocation of `layout`, or dangling where that has no bytes.
 unsafe impl Allocator for Encoder<'_> {
     unsafe fn push_alloc(&mut self, layout: AllocLayout) -> Result<NonNull<[u8]>, Panic> {
-        // SAFETY: the caller keeps what `push_alloc` asks for.
-        unsafe { self.scratch.as_mut().expect(NO_SCRATCH).push_alloc(layout) }
+        let at = if layout.size() == 0 {
+            NonNull::without_provenance(NonZeroUsize::new(layout.align()).expect("alignments are not zero"))
+        } else {
+            // SAFETY: the layout has bytes.
+            NonNull::new(unsafe { std::alloc::alloc(layout) })
+                .unwrap_or_else(|| std::alloc::handle_alloc_error(layout))
+        };
+        Ok(NonNull::slice_from_raw_parts(at, layout.size()))
     }
 
     unsafe fn pop_alloc(&mut self, at: NonNull<u8>, layout: AllocLayout) -> Result<(), Panic> {
-        // SAFETY: the caller pops what it pushed last, from this very arena.
-        unsafe { self.scratch.as_mut().expect(NO_SCRATCH).pop_alloc(at, layout) }
+        if layout.size() != 0 {
+            // SAFETY: the caller pops what it pushed, with the same layout.
+            unsafe { std::alloc::dealloc(at.as_ptr(), layout) };
+        }
+        Ok(())
     }
 }
 
 impl Sharing for Encoder<'_> {
     fn start_sharing(&mut self, address: usize) -> SharingState {
-        Sharing::<Panic>::start_sharing(&mut self.shared, address)
+        Sharing::<Panic>::start_sharing(self.shared.get_or_insert_default(), address)
     }
 
     fn finish_sharing(&mut self, address: usize, at: usize) -> Result<(), Panic> {
-        self.shared.finish_sharing(address, at)
+        self.shared.get_or_insert_default().finish_sharing(address, at)
     }
 }
 
@@ -97,8 +104,7 @@ pub fn encode<T: Field>(value: &T, out: &mut RecordBuf) {
 #[inline]
 fn encode_inline<T: Field>(value: &T, out: &mut RecordBuf) {
     let at = out.len();
-    let mut encoder = Encoder { out, scratch: None, shared: Share::new() };
-    let Ok(resolver) = value.serialize(&mut encoder);
+    let Ok(resolver) = value.serialize(&mut Encoder { out, shared: None });
     let mut form = MaybeUninit::<T::Archived>::zeroed();
     // SAFETY: `form` is aligned, and its bytes were zeroed.
     let place = unsafe { Place::new_unchecked(at, form.as_mut_ptr()) };
@@ -106,15 +112,13 @@ fn encode_inline<T: Field>(value: &T, out: &mut RecordBuf) {
     out.extend_from_slice(place.as_slice());
 }
 
-/// Archives anything that rkyv can write, with scratch room from the thread's arena.
+/// Archives anything that rkyv can write.
+#[inline]
 pub(super) fn encode_unsized<T>(value: &T, out: &mut RecordBuf)
 where
     T: for<'a> SerializeUnsized<Encoder<'a>> + ?Sized,
 {
-    with_arena(|arena| {
-        let mut encoder = Encoder { out, scratch: Some(arena.acquire()), shared: Share::new() };
-        let Ok(_root) = value.serialize_unsized(&mut encoder);
-    });
+    let Ok(_root) = value.serialize_unsized(&mut Encoder { out, shared: None });
 }
 
 /// [`Record::view_unchecked`](super::Record::view_unchecked) for a field type.

@@ -1,14 +1,14 @@
 //! The words between a job's control thread and its shards: a few atomics one way, events the other way. Nothing of it travels
 //! with the data, so nothing of it waits behind data.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Waker;
-use super::metrics::ShardCounters;
 use super::coordinator::CheckpointFailure;
-use crate::checkpoint::DeltaSummary;
+use super::metrics::ShardCounters;
+use crate::checkpoint::{DeltaSummary, PageId};
 use crate::element::{Epoch, ShardId};
 use crate::operator::Failure;
 
@@ -19,6 +19,8 @@ pub(crate) enum Phase {
     Run,
     /// Everything is committed: close the sinks and stop.
     Finish,
+    /// An operator failed: let what is under way reach the sinks, and stop; nothing is saved.
+    RunOut,
     /// Stop at once; nothing is saved.
     Stop,
 }
@@ -33,6 +35,8 @@ pub(crate) struct Control {
     aborted: AtomicU64,
     oldest: AtomicU64,
     phase: AtomicU8,
+    /// Per shard: pages that lie in nearly empty files, to be saved again with the next checkpoint.
+    sparse: Vec<Mutex<Vec<PageId>>>,
     pub(crate) wakers: Vec<Waker>,
     pub(crate) counters: Vec<ShardCounters>,
 }
@@ -47,6 +51,7 @@ impl Control {
             aborted: AtomicU64::new(from.0),
             oldest: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Run as u8),
+            sparse: (0..shards).map(|_| Mutex::default()).collect(),
             wakers: (0..shards).map(|_| Waker::new()).collect(),
             counters: (0..shards).map(|_| ShardCounters::default()).collect(),
         })
@@ -110,6 +115,16 @@ impl Control {
         Epoch(self.oldest.load(Ordering::Acquire))
     }
 
+    /// Asks a shard to save pages again with the next checkpoint, although they did not change.
+    pub(crate) fn ask_to_move(&self, shard: ShardId, pages: Vec<PageId>) {
+        *self.sparse[shard.index()].lock().unwrap_or_else(PoisonError::into_inner) = pages;
+    }
+
+    /// What a shard was asked to save again.
+    pub(crate) fn pages_to_move(&self, shard: ShardId) -> Vec<PageId> {
+        std::mem::take(&mut *self.sparse[shard.index()].lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Says that a checkpoint is given up.
     pub(crate) fn abort(&self, epoch: Epoch) {
         self.say(&self.aborted, epoch);
@@ -133,6 +148,7 @@ impl Control {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Run,
             1 => Phase::Finish,
+            2 => Phase::RunOut,
             _ => Phase::Stop,
         }
     }
@@ -159,7 +175,8 @@ pub(crate) struct Saved {
 pub(crate) enum ShardEvent {
     /// It was built and opened; its first step follows.
     Opened(ShardId),
-    /// It has switched to the epoch and knows the positions of all its inputs: a further epoch may be published.
+    /// It has given the epoch's checkpoint up, nothing of it is under way any more, and it knows the positions of all its inputs: a
+    /// further epoch may be published.
     HasPositions(ShardId, Epoch),
     /// Its part of a checkpoint is safe on disk, or could not be saved.
     Saved(ShardId, Epoch, Result<Saved, CheckpointFailure>),

@@ -12,6 +12,9 @@ use crate::element::{Epoch, Nanos, ShardId};
 use crate::operator::Failure;
 use crate::sink::SinkError;
 
+/// How many pages of nearly empty files a shard is asked to save again with one checkpoint.
+const PAGES_MOVED_MAX: usize = 512;
+
 /// When checkpoints are made.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckpointTimes {
@@ -40,7 +43,9 @@ pub enum CheckpointFailure {
         error: SinkError,
     },
     /// It took too long.
-    #[error("checkpoint {epoch} was not complete after {timeout:?}; raise checkpoint_timeout, or look for what is slow: a sink, or the disk")]
+    #[error(
+        "checkpoint {epoch} was not complete after {timeout:?}; raise checkpoint_timeout, or look for what is slow: a sink, or the disk"
+    )]
     TimedOut {
         /// The checkpoint.
         epoch: Epoch,
@@ -67,6 +72,17 @@ struct Running {
     epoch: Epoch,
     since: Nanos,
     saved: Vec<Option<Saved>>,
+}
+
+/// Where an attempt begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    /// The checkpoint that the shards go on from; 0 for none.
+    pub(crate) from: Epoch,
+    /// The number of the first checkpoint, larger than any before.
+    pub(crate) next: Epoch,
+    /// Whether pages of earlier checkpoints are still those of the same shards.
+    pub(crate) keeps_pages: bool,
 }
 
 /// See the [module](self).
@@ -99,25 +115,25 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    /// For shards that go on from `from`, at `now`.
+    /// For the shards of `control`, at `now`.
     pub(crate) fn new(
         job: String,
         control: Arc<Control>,
         times: CheckpointTimes,
-        from: Epoch,
-        keeps_pages: bool,
+        start: Start,
         metrics: CheckpointMetrics,
         now: Nanos,
     ) -> Coordinator {
+        let Start { from, next, keeps_pages } = start;
         let shards = control.counters.len();
         let next_at = times.interval.map_or(now, |interval| now.after(interval));
         Coordinator {
             control,
             times,
             job,
-            epoch: from,
+            epoch: Epoch(next.0 - 1),
             running: None,
-            positions: vec![from; shards],
+            positions: vec![Epoch(next.0 - 1); shards],
             gave_up: vec![from; shards],
             committed: vec![from; shards],
             opened: vec![false; shards],
@@ -247,7 +263,11 @@ impl Coordinator {
             Ok(saved) => {
                 running.saved[shard.index()] = Some(saved);
                 self.positions[shard.index()] = epoch;
-                if running.saved.iter().all(Option::is_some) { self.complete(store, now) } else { Outcome::Running }
+                if running.saved.iter().all(Option::is_some) {
+                    self.complete(store, now)
+                } else {
+                    Outcome::Running
+                }
             }
         }
     }
@@ -257,7 +277,8 @@ impl Coordinator {
         let running = self.running.take().expect("a checkpoint is complete only while it runs");
         let epoch = running.epoch;
         let saved: Vec<Saved> = running.saved.into_iter().flatten().collect();
-        let bytes: u64 = saved.iter().filter_map(|saved| saved.delta.as_ref()).map(|delta| delta.bytes()).sum();
+        let bytes: u64 =
+            saved.iter().filter_map(|saved| saved.delta.as_ref()).map(|delta| delta.bytes()).sum();
         let in_flight: u64 = saved.iter().map(|saved| saved.in_flight_bytes).sum();
         let has_cuts = saved.iter().any(|saved| saved.sinks);
         let all_verified = self.verified.iter().all(|verified| *verified);
@@ -314,13 +335,18 @@ impl Coordinator {
     /// The sinks of all shards have made the results of an epoch visible.
     fn all_committed(&mut self, epoch: Epoch, store: Option<&mut CheckpointStore>) {
         if let Some(store) = store {
+            for shard in (0..self.drained.len()).map(|shard| ShardId(shard as u16)) {
+                self.control.ask_to_move(shard, store.sparse_pages(shard, PAGES_MOVED_MAX));
+            }
             match store.tidy() {
                 Ok(report) => {
                     if let Some(stuck) = report.stuck {
                         tracing::warn!(job = self.job, %stuck, "cannot clean up; trying again after the next checkpoint");
                     }
                 }
-                Err(error) => tracing::warn!(job = self.job, %error, "cannot clean up; trying again after the next checkpoint"),
+                Err(error) => {
+                    tracing::warn!(job = self.job, %error, "cannot clean up; trying again after the next checkpoint")
+                }
             }
         }
         if self.last == Some(epoch) {

@@ -27,6 +27,7 @@ use super::wait::WaitPolicy;
 use super::wake::Waker;
 use crate::disk::ShardDisk;
 use crate::element::{Nanos, ShardId};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -245,6 +246,9 @@ impl RunningShards {
     }
 }
 
+/// Whether the process has been told that glommio cannot run here.
+static FALLBACK_TOLD: AtomicBool = AtomicBool::new(false);
+
 /// Starts shards, each on a thread of its own (called `mill-shard-<n>`). When this returns, every thread is pinned and every executor
 /// is made; the shards are being built.
 ///
@@ -269,10 +273,13 @@ pub fn start(kind: DriverKind, clock: Clock, specs: Vec<ShardSpec>) -> Result<Ru
                 },
             };
             let running = thread::start(clock, specs)?;
-            tracing::warn!(
-                "falling back to the thread driver: {reason}. Results are the same; file I/O takes a helper \
-                 thread, so checkpoints take longer. Choose the thread driver to silence this warning"
-            );
+            // Once: a restart meets the same refusal.
+            if !FALLBACK_TOLD.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "falling back to the thread driver: {reason}. Results are the same; file I/O takes a helper \
+                     thread, so checkpoints take longer. Choose the thread driver to silence this warning"
+                );
+            }
             Ok(running)
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::snapshot::{InputsSnapshot, OperatorSnapshot, PartitionSnapshot, ShardSnapshot};
 use crate::arena::{self, Arena, ArenaConfig, PageLoader, PageNo, StateError};
-use crate::channel::{Batch, Frame, FrameError, OpenBatch, SavedFrames, BatchShape};
+use crate::channel::{Batch, BatchShape, Frame, FrameError, OpenBatch, SavedFrames};
 use crate::checkpoint::codec::CodecError;
 use crate::checkpoint::{ArenaNo, PageId, PageReader, RestoreError, RestoredJob};
 use crate::disk::Disk;
@@ -13,6 +13,7 @@ use crate::element::{Epoch, ShardId, Timestamp};
 use crate::graph::{Partitioner, Plan};
 use crate::operator::exchange::{hashed_target, rebalanced_target};
 use crate::operator::segment::OpenContext;
+use crate::record::Layout;
 use crate::sink::Committable;
 
 /// Why a checkpoint does not fit the program.
@@ -68,12 +69,18 @@ pub(crate) struct Restored {
 
 impl Restored {
     /// Reads what the shards wrote, and compares it with the program.
-    pub(crate) fn read(job: RestoredJob, disk: Arc<dyn Disk>, plan: &Plan) -> Result<Restored, RestoreFailure> {
+    pub(crate) fn read(
+        job: RestoredJob,
+        disk: Arc<dyn Disk>,
+        plan: &Plan,
+    ) -> Result<Restored, RestoreFailure> {
         let epoch = job.epoch;
         let mut snapshots = Vec::with_capacity(job.shards.len());
         for (number, shard) in job.shards.iter().enumerate() {
-            let snapshot = ShardSnapshot::decode(&shard.meta).map_err(|cause| {
-                RestoreFailure::Metadata { epoch, shard: ShardId(number as u16), cause }
+            let snapshot = ShardSnapshot::decode(&shard.meta).map_err(|cause| RestoreFailure::Metadata {
+                epoch,
+                shard: ShardId(number as u16),
+                cause,
             })?;
             snapshots.push(snapshot);
         }
@@ -90,9 +97,10 @@ impl Restored {
         let chain_of = |name: &str| {
             plan.chains.iter().position(|chain| chain.ops.first().is_some_and(|op| plan.name(*op) == name))
         };
-        let same_chains = snapshots.iter().flat_map(|snapshot| &snapshot.operators).all(|operator| {
-            chain_of(&operator.operator) == Some(usize::from(operator.arena))
-        });
+        let same_chains = snapshots
+            .iter()
+            .flat_map(|snapshot| &snapshot.operators)
+            .all(|operator| chain_of(&operator.operator) == Some(usize::from(operator.arena)));
         Ok(Restored { epoch, job, snapshots, disk, same_chains })
     }
 
@@ -127,6 +135,24 @@ impl Restored {
     /// What an operator knew of its inputs on one of the old shards.
     pub(crate) fn inputs(&self, shard: ShardId, name: &str) -> Option<&InputsSnapshot> {
         self.snapshots.get(shard.index())?.inputs.iter().find(|inputs| inputs.operator == name)
+    }
+
+    /// Compares the layout of the records on their way to an operator with what it was.
+    pub(crate) fn check_in_flight(&self, name: &str, now: &Layout) -> Result<(), RestoreFailure> {
+        let all = self.snapshots.iter().flat_map(|snapshot| &snapshot.inputs);
+        let changed = all
+            .filter(|inputs| inputs.operator == name)
+            .find(|inputs| inputs.record.fingerprint != now.fingerprint);
+        match changed {
+            None => Ok(()),
+            Some(inputs) => Err(RestoreFailure::LayoutChanged {
+                operator: name.to_owned(),
+                state: "records in flight".to_owned(),
+                what: "records",
+                then: inputs.record.text.clone(),
+                now: now.text.clone(),
+            }),
+        }
     }
 
     /// The least watermark that an operator had on any of the old shards.
@@ -186,13 +212,17 @@ impl Restored {
     }
 
     /// The arena of a chain as it was on one of the old shards; its pages come in when they are touched.
-    pub(crate) fn arena(self: &Arc<Self>, shard: ShardId, arena: u16, config: ArenaConfig) -> Result<Arena, StateError> {
+    pub(crate) fn arena(
+        self: &Arc<Self>,
+        shard: ShardId,
+        arena: u16,
+        config: ArenaConfig,
+    ) -> Result<Arena, StateError> {
         let arena_no = ArenaNo(arena);
         let pages = &self.job.shards[shard.index()].pages;
         let mut entries = Vec::new();
         for (id, entry) in pages.iter_arena(arena_no) {
-            let page = PageNo(id.page.0);
-            entries.push((page, arena::PageInfo::decode(page, entry.info)?));
+            entries.push((id.page, arena::PageInfo::decode(id.page, entry.info)?));
         }
         let loader = Loader {
             reader: PageReader::new(self.disk.clone(), self.job.files.clone()),
@@ -217,7 +247,12 @@ fn reroute(
         let Frame::Batch(batch) = frame else { continue };
         for index in (0..batch.len()).filter(|index| belongs(&batch, *index)) {
             let hash = batch.hashes().get(index).copied().unwrap_or_default();
-            open.push_bytes(batch.timestamps()[index], hash, batch.key_bytes(index), batch.record_bytes(index));
+            open.push_bytes(
+                batch.timestamps()[index],
+                hash,
+                batch.key_bytes(index),
+                batch.record_bytes(index),
+            );
             if open.is_full() {
                 open.save(&mut picked);
                 open.clear();
@@ -242,7 +277,7 @@ impl PageLoader for Loader {
     fn load(&mut self, page: PageNo, into: &mut [u8]) -> Result<(), StateError> {
         let failed = |error: RestoreError| StateError::Load { page, message: error.to_string().into() };
         let into = into.try_into().expect("an arena asks for whole pages");
-        let id = PageId { arena: self.arena, page: crate::checkpoint::PageNo(page.0) };
+        let id = PageId { arena: self.arena, page };
         let entry = self.restored.job.shards[self.shard.index()].pages.get(id);
         let entry = entry.expect("an arena asks only for pages of its map");
         self.reader.read(&entry, into).map_err(failed)

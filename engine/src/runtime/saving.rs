@@ -7,9 +7,9 @@
 use std::task::Poll;
 
 use super::control::Saved;
-use super::snapshot::{ChannelSnapshot, ShardSnapshot, SinkSnapshot};
 use super::coordinator::CheckpointFailure;
-use crate::checkpoint::{ArenaNo, DeltaWriter, PageId, PageNo};
+use super::snapshot::{ChannelSnapshot, ShardSnapshot, SinkSnapshot};
+use crate::checkpoint::{ArenaNo, DeltaWriter, PageId};
 use crate::disk::ShardDisk;
 use crate::element::{Epoch, ShardId};
 use crate::operator::segment::Segment;
@@ -27,7 +27,6 @@ pub(crate) struct Saving {
     /// Per chain: the cut of its sink is safe.
     prepared: Vec<bool>,
     captured: bool,
-    pub(crate) has_positions: bool,
     finished: bool,
     /// There is more that could be done at once.
     pub(crate) can_go_on: bool,
@@ -57,7 +56,6 @@ impl Saving {
             next_arena: 0,
             prepared: vec![false; segments.len()],
             captured: false,
-            has_positions: false,
             finished: false,
             can_go_on: true,
             removed: Vec::new(),
@@ -121,12 +119,10 @@ impl Saving {
     }
 
     fn capture(&mut self, segments: &mut [Box<dyn Segment>]) {
-        let (mut all, mut positions) = (true, true);
+        let mut all = true;
         for inlet in segments.iter_mut().flat_map(|segment| segment.inlets()) {
             all &= inlet.capture_some(CAPTURE_WORDS_PER_SLICE);
-            positions &= inlet.has_position();
         }
-        self.has_positions = positions;
         if !all {
             return;
         }
@@ -137,7 +133,12 @@ impl Saving {
                 let frames = inlet.take_capture().unwrap_or_default();
                 if !frames.is_empty() {
                     let (from, to) = (ShardId(from as u16), self.shard);
-                    self.snapshot.in_rings.push(ChannelSnapshot { operator: operator.clone(), from, to, frames });
+                    self.snapshot.in_rings.push(ChannelSnapshot {
+                        operator: operator.clone(),
+                        from,
+                        to,
+                        frames,
+                    });
                 }
             }
         }
@@ -183,16 +184,15 @@ impl Saving {
                 let mut given = 0;
                 let done = arena.save_some(pages, &mut |saved| {
                     given += 1;
-                    let id = PageId { arena: arena_no, page: PageNo(saved.page.0) };
+                    let id = PageId { arena: arena_no, page: saved.page };
                     writer.add_page(disk, id, saved.info.encode(), saved.bytes);
                 });
                 pages -= given.min(pages);
                 if !done {
                     return false;
                 }
-                self.removed.extend(
-                    arena.removed_pages().iter().map(|page| PageId { arena: arena_no, page: PageNo(page.0) }),
-                );
+                self.removed
+                    .extend(arena.removed_pages().iter().map(|page| PageId { arena: arena_no, page: *page }));
             }
             self.next_arena += 1;
         }

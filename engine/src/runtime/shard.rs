@@ -13,22 +13,25 @@ use crate::arena::PageNo;
 use crate::checkpoint::DeltaWriter;
 use crate::disk::ShardDisk;
 use crate::element::{Epoch, Nanos, ShardId};
-use crate::operator::{Cause, Failure};
 use crate::operator::failure::catch;
 use crate::operator::segment::{OpenContext, Progress, Segment, StepContext};
+use crate::operator::{Cause, Failure};
 
 /// How many pages a step saves while there is other work, and while there is none.
 const PAGES_PER_BUSY_STEP: usize = 8;
 const PAGES_PER_IDLE_STEP: usize = 32;
 
 /// How many pages a step brings in after a restart.
-const PAGES_RESTORED_PER_STEP: usize = 16;
+const PAGES_RESTORED_PER_STEP: usize = 8;
 
 /// How many pages a step touches ahead of their use.
 const PAGES_PREFAULTED_PER_STEP: u32 = 32;
 
 /// How many steps pass between two readings of the chains' figures.
 const STEPS_PER_GAUGE: u32 = 256;
+
+/// How many rounds a failed job goes on without its sources, so that what came before the failed record reaches the sinks.
+const ROUNDS_TO_RUN_OUT: usize = 256;
 
 /// How long a blocked shard waits before it looks again.
 const BLOCKED_WAIT: Duration = Duration::from_micros(50);
@@ -144,7 +147,7 @@ impl Shard {
             self.give_up(aborted);
         }
         let mut progress = Progress::default();
-        let context = StepContext { now, epoch: self.epoch };
+        let context = StepContext { now };
         // Downstream first: room is made before it is filled.
         for number in (0..self.segments.len()).rev() {
             self.at_work = number;
@@ -176,6 +179,13 @@ impl Shard {
             // Published only when every shard has saved or given up the epoch before.
             self.abort();
         }
+        for page in self.control.pages_to_move(self.id) {
+            if let Some(arena) =
+                self.segments.get_mut(usize::from(page.arena.0)).and_then(|chain| chain.arena())
+            {
+                arena.mark_for_rewrite([page.page]);
+            }
+        }
         let mut snapshot = ShardSnapshot::default();
         for (number, segment) in self.segments.iter_mut().enumerate() {
             let operators = snapshot.operators.len();
@@ -201,7 +211,10 @@ impl Shard {
         }
         #[cfg(feature = "planted-faults")]
         if self.plant == Some(crate::testing::sim::Plant::ForgetFailed) && self.saved.take().is_some() {
-            self.segments.iter_mut().filter_map(|segment| segment.arena()).for_each(|arena| arena.finish_checkpoint());
+            self.segments
+                .iter_mut()
+                .filter_map(|segment| segment.arena())
+                .for_each(|arena| arena.finish_checkpoint());
         }
         if self.saved.take_if(|saved| *saved <= aborted).is_some() {
             for arena in self.segments.iter_mut().filter_map(|segment| segment.arena()) {
@@ -233,26 +246,18 @@ impl Shard {
         }
         let Some(saving) = &mut self.saving else {
             if self.positions_told < self.epoch {
-                self.look_for_positions();
-            }
-            if let Some(writer) = self.writer.as_mut().filter(|writer| writer.is_active()) {
-                // A checkpoint that was given up: the writer still has operations under way.
-                let _ = writer.poll(self.disk.as_mut());
+                self.wind_up();
             }
             return;
         };
         let pages = if progress.worked { PAGES_PER_BUSY_STEP } else { PAGES_PER_IDLE_STEP };
-        let answer =
-            saving.slice(&mut self.segments, self.writer.as_mut(), self.disk.as_mut(), pages);
-        let (epoch, has_positions) = (saving.epoch, saving.has_positions);
-        if has_positions && self.positions_told < epoch {
-            self.positions_told = epoch;
-            self.tell(ShardEvent::HasPositions(self.id, epoch));
-        }
+        let answer = saving.slice(&mut self.segments, self.writer.as_mut(), self.disk.as_mut(), pages);
+        let epoch = saving.epoch;
         match answer {
             Poll::Pending => progress.worked |= self.saving.as_ref().is_some_and(|saving| saving.can_go_on),
             Poll::Ready(Ok(saved)) => {
                 self.saving = None;
+                self.positions_told = epoch;
                 self.saved = Some(epoch);
                 progress.worked = true;
                 self.tell(ShardEvent::Saved(self.id, epoch, Ok(saved)));
@@ -265,8 +270,13 @@ impl Shard {
         }
     }
 
-    /// After an abort: looks whether all positions of the epoch are known meanwhile.
-    fn look_for_positions(&mut self) {
+    /// After a checkpoint was given up: tells the coordinator when nothing of it is under way any more and the positions of all inputs
+    /// are known, so that the next epoch may be published.
+    fn wind_up(&mut self) {
+        if let Some(writer) = self.writer.as_mut().filter(|writer| writer.is_active()) {
+            let _ = writer.poll(self.disk.as_mut());
+            return;
+        }
         let mut inlets = self.segments.iter_mut().flat_map(|segment| segment.inlets());
         if inlets.all(|inlet| inlet.has_position()) {
             self.positions_told = self.epoch;
@@ -364,12 +374,44 @@ impl Shard {
         Ok(())
     }
 
+    /// Lets the records that are under way inside the job reach the sinks, without taking more from sources: plain output is complete
+    /// up to the failure then. Transactional output stays uncommitted, as after any failure.
+    fn run_out(&mut self, failed: Option<usize>, now: Nanos) {
+        let rounds = catch(|| {
+            for _ in 0..ROUNDS_TO_RUN_OUT {
+                let context = StepContext { now };
+                let mut progress = Progress::default();
+                for segment in &mut self.segments {
+                    segment.tail().flush()?;
+                }
+                for (number, segment) in self.segments.iter_mut().enumerate().rev() {
+                    if Some(number) != failed && !segment.inlets().is_empty() {
+                        progress.merge(segment.step(&context)?);
+                    }
+                }
+                match progress.switch.filter(|epoch| *epoch > self.epoch) {
+                    Some(epoch) => self.switch(epoch)?,
+                    None if progress.worked => {}
+                    None => break,
+                }
+            }
+            Ok(())
+        });
+        if let Err((failure, _)) = rounds {
+            tracing::debug!(shard = self.id.0, cause = %failure.cause, "a failed job failed again while it ran out");
+        }
+    }
+
     /// Tells of a failure, with the place of the record where one is to blame.
-    fn failed(&mut self, mut failure: Box<Failure>, record: Option<usize>) {
+    fn failed(&mut self, mut failure: Box<Failure>, record: Option<usize>, now: Nanos) {
+        let by_closure = failure.by_closure();
         if let (Some(index), Some(segment)) = (record, self.segments.get_mut(self.at_work)) {
             // The chain has unwound; its source is asked no more than where the record came from.
             failure.place = catch(|| Ok(segment.blame_record(index))).unwrap_or_default();
             failure.op.get_or_insert(segment.head());
+        }
+        if by_closure {
+            self.run_out(Some(self.at_work), now);
         }
         self.tell(ShardEvent::Failed(self.id, failure));
         // Sinks and readers may own threads: they end when they are dropped.
@@ -385,6 +427,10 @@ impl Drive for Shard {
         match self.control.phase() {
             _ if self.segments.is_empty() => return Step::Done,
             Phase::Run => {}
+            Phase::RunOut => {
+                self.run_out(None, now);
+                return Step::Done;
+            }
             Phase::Stop => return Step::Done,
             Phase::Finish => {
                 self.gauge();
@@ -398,7 +444,7 @@ impl Drive for Shard {
         let progress = match catch(|| self.round(now)) {
             Ok(progress) => progress,
             Err((failure, record)) => {
-                self.failed(failure, record);
+                self.failed(failure, record, now);
                 return Step::Done;
             }
         };

@@ -42,6 +42,8 @@ pub struct InputsSnapshot {
     pub merge: MergeTime,
     /// What event time had done and was still to be carried out; a watermark at the front may be half fired.
     pub due: Vec<Signal>,
+    /// What the records on their way to it look like.
+    pub record: Layout,
 }
 
 /// The state of an operator that keeps some.
@@ -88,10 +90,7 @@ fn put_layout(out: &mut Writer, layout: &Layout) {
 }
 
 fn layout(input: &mut Reader<'_>) -> Result<Layout, CodecError> {
-    Ok(Layout {
-        text: input.str("layout text")?.to_owned(),
-        fingerprint: input.u64("layout fingerprint")?,
-    })
+    Ok(Layout { text: input.str("layout text")?.to_owned(), fingerprint: input.u64("layout fingerprint")? })
 }
 
 fn put_channel(out: &mut Writer, channel: &ChannelSnapshot) {
@@ -155,6 +154,7 @@ impl ShardSnapshot {
             inputs.merge.encode(&mut merge);
             out.put_str(&inputs.operator).put_bytes(&merge);
             out.put_list(&inputs.due, put_signal);
+            put_layout(out, &inputs.record);
         });
         out.put_list(&self.operators, |out, operator| {
             out.put_str(&operator.operator).put_str(&operator.state);
@@ -192,6 +192,7 @@ impl ShardSnapshot {
                     MergeTime::decode(bytes).map_err(|error| input.error("input times", error))?
                 },
                 due: input.list("signals", 9, signal)?,
+                record: layout(input)?,
             })
         })?;
         let operators = input.list("operators", 8, |input| {

@@ -15,15 +15,29 @@ use super::table::Table;
 /// How many look-ups are under way together: enough to fill the processor's line fill buffers, few enough to stay in its caches.
 const LANES: usize = 64;
 
-/// What the first passes found out about a record of the batch.
-#[derive(Clone, Copy)]
-struct Lane {
-    page: PageNo,
-    /// The slot that has the right tag, or [`NO_CANDIDATE`].
-    slot: u16,
-}
+/// A table with no more keys than this is in the processor's cache, where looking ahead only costs.
+const SMALL_TABLE_LEN: u64 = 16 * 1024;
 
-const NO_CANDIDATE: u16 = u16::MAX;
+/// What the first passes found out about a record of the batch: the page, and the slot with the right tag (or [`NO_SLOT`]) above it.
+#[derive(Clone, Copy)]
+struct Lane(u64);
+
+const NO_SLOT: u64 = u32::MAX as u64;
+
+impl Lane {
+    const UNUSED: Lane = Lane(0);
+
+    #[inline(always)]
+    fn page(self) -> PageNo {
+        PageNo(self.0 as u32)
+    }
+
+    #[inline(always)]
+    fn slot(self) -> Option<usize> {
+        let slot = self.0 >> 32;
+        (slot != NO_SLOT).then_some(slot as usize)
+    }
+}
 
 impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
     /// Changes the values of many keys, in order: for each `i` below the number of hashes, the value of the key with hash `hashes[i]`
@@ -39,23 +53,31 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         mut init: impl FnMut(usize) -> V,
         mut f: impl FnMut(usize, &mut V),
     ) -> Result<(), StateError> {
+        if self.len <= SMALL_TABLE_LEN {
+            for (i, &hash) in hashes.iter().enumerate() {
+                self.update(arena, hash, key(i), || init(i), |value| f(i, value))?;
+            }
+            return Ok(());
+        }
         for (at, hashes) in hashes.chunks(LANES).enumerate() {
             let first = at * LANES;
-            let mut lanes = [Lane { page: PageNo::NONE, slot: NO_CANDIDATE }; LANES];
+            let mut lanes = [Lane::UNUSED; LANES];
             self.look_ahead(arena, hashes, &mut lanes);
             let moves = self.moves;
             for (index, (&hash, lane)) in hashes.iter().zip(&lanes).enumerate() {
                 let i = first + index;
                 let key = key(i);
                 // Without moves since the first pass, a candidate is an entry still, at the same place.
-                if lane.slot != NO_CANDIDATE && self.moves == moves && arena.is_current(lane.page) {
+                if let Some(slot) = lane.slot()
+                    && self.moves == moves
+                    && arena.is_current(lane.page())
+                {
                     // SAFETY: a current page is in memory, and the directory holds table pages of this layout only.
-                    let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page)) };
-                    let entry = view.entry(usize::from(lane.slot));
+                    let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page())) };
+                    let entry = view.entry(slot);
                     // SAFETY: the slot was in use when the page was looked at, as its tag says, and is so still.
-                    if TablePage::<K, V, P>::hash(entry) == hash
-                        && unsafe { Self::key_is(arena, entry, key)? }
-                    {
+                    let mut is_key = || unsafe { Self::key_is(arena, entry, key) };
+                    if TablePage::<K, V, P>::hash(entry) == hash && is_key()? {
                         // SAFETY: the page is current.
                         unsafe { self.apply(arena, entry, |value| f(i, value))? };
                         continue;
@@ -78,7 +100,7 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
     ) -> Result<(), StateError> {
         for (at, hashes) in hashes.chunks(LANES).enumerate() {
             let first = at * LANES;
-            let mut lanes = [Lane { page: PageNo::NONE, slot: NO_CANDIDATE }; LANES];
+            let mut lanes = [Lane::UNUSED; LANES];
             self.look_ahead(arena, hashes, &mut lanes);
             for (index, &hash) in hashes.iter().enumerate() {
                 let i = first + index;
@@ -94,29 +116,30 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
     #[inline(always)]
     fn look_ahead(&self, arena: &Arena, hashes: &[KeyHash], lanes: &mut [Lane; LANES]) {
         for (lane, &hash) in lanes.iter_mut().zip(hashes) {
-            lane.page = self.directory.page(hash);
+            *lane = Lane(u64::from(self.directory.page(hash).0));
             // SAFETY: a page of the arena, of this layout or all zeros.
-            let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page)) };
+            let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page())) };
             prefetch(view.home_tags(hash));
         }
         for (lane, &hash) in lanes.iter_mut().zip(hashes) {
             // SAFETY: as before.
-            let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page)) };
-            if let Some(slot) = view.candidate(hash) {
-                lane.slot = slot as u16;
-                prefetch(view.entry(slot));
+            let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page())) };
+            match view.candidate(hash) {
+                Some(slot) => {
+                    lane.0 |= (slot as u64) << 32;
+                    prefetch(view.entry(slot));
+                }
+                None => lane.0 |= NO_SLOT << 32,
             }
         }
         if !Entry::<K, V>::KEY_IS_REF && !Entry::<K, V>::VALUE_IS_REF {
             return;
         }
-        for (lane, &hash) in lanes.iter_mut().zip(hashes) {
-            if lane.slot == NO_CANDIDATE || !arena.is_resident(lane.page) {
-                continue;
-            }
+        for (lane, &hash) in lanes.iter().zip(hashes) {
+            let Some(slot) = lane.slot().filter(|_| arena.is_resident(lane.page())) else { continue };
             // SAFETY: as before; the slot is in use, as its tag says.
             unsafe {
-                let entry = TablePage::<K, V, P>::new(arena.at(lane.page)).entry(usize::from(lane.slot));
+                let entry = TablePage::<K, V, P>::new(arena.at(lane.page())).entry(slot);
                 if TablePage::<K, V, P>::hash(entry) == hash {
                     if Entry::<K, V>::KEY_IS_REF {
                         prefetch(Self::key_ref(entry).address(arena));

@@ -132,25 +132,54 @@ impl<K: Key + ?Sized, V: Record, P: Probe> TablePage<K, V, P> {
         hash: KeyHash,
         mut is: impl FnMut(*mut u8) -> Result<bool, E>,
     ) -> Result<Option<usize>, E> {
-        let tag = tag_of(hash);
-        let mut group = Self::home(hash);
-        for _ in 0..Entry::<K, V>::GROUPS {
-            let tags = self.tags(group);
-            // SAFETY: a group of tags of this page.
-            let mut mask = unsafe { P::equal(tags, tag) };
-            while mask != 0 {
-                let slot = group * GROUP + mask.trailing_zeros() as usize;
-                let entry = self.entry(slot);
-                if Self::hash(entry) == hash && is(entry)? {
-                    return Ok(Some(slot));
-                }
-                mask &= mask - 1;
+        let home = Self::home(hash);
+        if let Some(slot) = self.find_in_group(home, hash, &mut is)? {
+            return Ok(Some(slot));
+        }
+        // SAFETY: a group of tags of this page.
+        if unsafe { P::empty(self.tags(home)) } != 0 {
+            return Ok(None);
+        }
+        self.find_on(home, hash, is)
+    }
+
+    #[inline(always)]
+    fn find_in_group<E>(
+        self,
+        group: usize,
+        hash: KeyHash,
+        is: &mut impl FnMut(*mut u8) -> Result<bool, E>,
+    ) -> Result<Option<usize>, E> {
+        // SAFETY: a group of tags of this page.
+        let mut mask = unsafe { P::equal(self.tags(group), tag_of(hash)) };
+        while mask != 0 {
+            let slot = group * GROUP + mask.trailing_zeros() as usize;
+            let entry = self.entry(slot);
+            if Self::hash(entry) == hash && is(entry)? {
+                return Ok(Some(slot));
+            }
+            mask &= mask - 1;
+        }
+        Ok(None)
+    }
+
+    /// Goes on with a search whose first group was full.
+    #[inline(never)]
+    fn find_on<E>(
+        self,
+        home: usize,
+        hash: KeyHash,
+        mut is: impl FnMut(*mut u8) -> Result<bool, E>,
+    ) -> Result<Option<usize>, E> {
+        for distance in 1..Entry::<K, V>::GROUPS {
+            let group = (home + distance) % Entry::<K, V>::GROUPS;
+            if let Some(slot) = self.find_in_group(group, hash, &mut is)? {
+                return Ok(Some(slot));
             }
             // SAFETY: a group of tags of this page.
-            if unsafe { P::empty(tags) } != 0 {
-                return Ok(None);
+            if unsafe { P::empty(self.tags(group)) } != 0 {
+                break;
             }
-            group = if group + 1 == Entry::<K, V>::GROUPS { 0 } else { group + 1 };
         }
         Ok(None)
     }

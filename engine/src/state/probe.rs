@@ -1,6 +1,6 @@
 //! Looking at sixteen tags at once: SSE2 where there is x86-64 (where it is always present), plain Rust elsewhere.
 //!
-//! A tag is 0 for an empty slot, odd for a used one, and [`NO_SLOT`] past the last slot of a page. The idea is the Swiss
+//! A tag is 0 for an empty slot, odd for a used one, and 2 past the last slot of a page. The idea is the Swiss
 //! table's (Abseil, hashbrown), without its tombstones.
 #![allow(unsafe_code)] // reads tags through raw pointers, calls SIMD intrinsics
 
@@ -13,7 +13,7 @@ pub(crate) const GROUP: usize = 16;
 /// Looks at a group of tags. Each answer has one bit per tag, the first tag lowest.
 ///
 /// # Safety
-/// For all methods: `tags` points to [`GROUP`] readable bytes at an address that is a multiple of [`GROUP`].
+/// For all methods: `tags` points to 16 readable bytes at an address that is a multiple of 16.
 pub trait Probe: 'static {
     /// Which tags are `tag`.
     ///

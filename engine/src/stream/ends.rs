@@ -7,7 +7,7 @@ use crate::element::Timestamp;
 use crate::graph::Role;
 use crate::operator::Chain;
 use crate::operator::sink::SinkTail;
-use crate::sink::{Delivery, Sink, SinkContext, SinkError, Committable};
+use crate::sink::{Committable, Delivery, Sink, SinkContext, SinkError};
 
 impl<T: 'static, C: Chain<Record = T>> Stream<T, C> {
     /// Ends the stream in a sink. The name is the identity of its pending output in checkpoints.

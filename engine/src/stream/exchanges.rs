@@ -45,7 +45,8 @@ impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
         let Stream { chain, path, .. } = self;
         let (flow, timed) = (path.flow.clone(), path.timed);
         let shape = BatchShape::keyed::<T, F::Key>();
-        let exchange = end_in_exchange(chain, path, Partitioner::Hash, shape, |outlets| HashExchange::new(key, outlets));
+        let exchange =
+            end_in_exchange(chain, path, Partitioner::Hash, shape, |outlets| HashExchange::new(key, outlets));
         Keyed { flow, exchange, timed, types: PhantomData }
     }
 
@@ -54,8 +55,15 @@ impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
     pub fn rebalance(self) -> Stream<T, FromExchange<Views<T>>> {
         let Stream { chain, path, .. } = self;
         let (flow, timed) = (path.flow.clone(), path.timed);
-        let exchange = end_in_exchange(chain, path, Partitioner::Rebalance, BatchShape::unkeyed::<T>(), Rebalance::new);
-        let from = Begin { flow, exchange, partitioner: Partitioner::Rebalance, shape: BatchShape::unkeyed::<T>(), timed };
+        let exchange =
+            end_in_exchange(chain, path, Partitioner::Rebalance, BatchShape::unkeyed::<T>(), Rebalance::new);
+        let from = Begin {
+            flow,
+            exchange,
+            partitioner: Partitioner::Rebalance,
+            shape: BatchShape::unkeyed::<T>(),
+            timed,
+        };
         from.operator("rebalance", false, Location::caller(), Views::new)
     }
 }
@@ -99,7 +107,7 @@ impl Begin {
         head: impl FnOnce(OpId) -> H,
     ) -> Stream<U, FromExchange<H>> {
         let Begin { flow, exchange, partitioner, shape, timed } = self;
-        let mut path = Path { flow, ops: Vec::new(), input: Some(exchange), timed };
+        let mut path = Path { flow, ops: Vec::new(), timed };
         let op = path.add(kind, stateful, built_at);
         path.flow.graph.borrow_mut().consume(exchange, op);
         let chain = FromExchange::new(head(op), exchange, partitioner, shape);

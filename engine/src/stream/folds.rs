@@ -144,4 +144,3 @@ impl<T: Record + Clone, K: Key + ?Sized> Keyed<T, K> {
         })
     }
 }
-

@@ -50,14 +50,18 @@ impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
         F: for<'a> FnMut(&'a View<T>, Option<S>) -> (U, Option<S>) + 'static,
     {
         self.begin("map_with_state", true, Location::caller(), |op| {
-            WithValue::new(op, "value", move |_: &K::Owned, record: &View<T>, value: &mut Value<S>, out: &mut Out<U>| {
-                let (output, keep) = f(record, value.take());
-                out.emit(output);
-                match keep {
-                    Some(keep) => value.set(keep),
-                    None => value.clear(),
-                }
-            })
+            WithValue::new(
+                op,
+                "value",
+                move |_: &K::Owned, record: &View<T>, value: &mut Value<S>, out: &mut Out<U>| {
+                    let (output, keep) = f(record, value.take());
+                    out.emit(output);
+                    match keep {
+                        Some(keep) => value.set(keep),
+                        None => value.clear(),
+                    }
+                },
+            )
         })
     }
 }

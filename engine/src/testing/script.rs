@@ -6,7 +6,10 @@ use crate::source::{PartitionId, Reader, ReaderContext, Records, Replay, Source,
 
 /// A bounded, replayable source of one partition that gives these records, in order.
 pub fn script<T: Record + Clone>(records: impl IntoIterator<Item = T>) -> Script<T> {
-    Script { partitions: vec![records.into_iter().map(|record| (record, Timestamp::MIN)).collect()], pace: usize::MAX }
+    Script {
+        partitions: vec![records.into_iter().map(|record| (record, Timestamp::MIN)).collect()],
+        pace: usize::MAX,
+    }
 }
 
 /// A bounded, replayable source with one partition for each of these lists, whose records have timestamps.

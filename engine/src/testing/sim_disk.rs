@@ -23,17 +23,18 @@
 //!
 //! Not modelled: reads that lie about what was synced (other than by flipped bits), torn sectors, a sync that lies.
 
+mod shard;
+mod world;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::disk::{
-    BLOCK_BYTES, Disk, DiskBuffer, DiskDone, DiskError, DiskFile, DiskLock, DiskOp, HeapBuffer, OpenFiles,
-    ShardDisk,
-};
-
-const SECTOR_BYTES: usize = 512;
+use crate::disk::{Disk, DiskFile, DiskLock};
+pub use shard::SimShardDisk;
+pub(crate) use world::Random;
+use world::{Change, Inode, NameChange, World, failure};
 
 /// What goes wrong by itself. The default: nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,44 +53,6 @@ pub struct SimFaults {
 #[derive(Clone)]
 pub struct SimDisk {
     world: Arc<Mutex<World>>,
-}
-
-#[derive(Clone)]
-struct World {
-    random: Random,
-    faults: SimFaults,
-    /// How many operations that change something were begun.
-    operations: u64,
-    power_cut_at: Option<u64>,
-    failures: BTreeMap<u64, io::ErrorKind>,
-    dead: bool,
-    inodes: BTreeMap<u64, Inode>,
-    next_inode: u64,
-    names: BTreeMap<PathBuf, u64>,
-    durable_names: BTreeMap<PathBuf, u64>,
-    name_changes: Vec<NameChange>,
-    dirs: BTreeSet<PathBuf>,
-    locks: BTreeMap<PathBuf, String>,
-}
-
-#[derive(Clone, Default)]
-struct Inode {
-    current: Vec<u8>,
-    durable: Vec<u8>,
-    changes: Vec<Change>,
-}
-
-#[derive(Clone)]
-enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    SetLen(usize),
-}
-
-#[derive(Clone)]
-enum NameChange {
-    Create { path: PathBuf, inode: u64 },
-    Rename { from: PathBuf, to: PathBuf, inode: u64 },
-    Remove { path: PathBuf },
 }
 
 impl SimDisk {
@@ -121,7 +84,7 @@ impl SimDisk {
 
     /// A front for one shard.
     pub fn shard_disk(&self) -> SimShardDisk {
-        SimShardDisk { disk: self.clone(), files: OpenFiles::default(), waiting: Vec::new(), next_ticket: 1 }
+        SimShardDisk::new(self.clone())
     }
 
     /// How many operations that change something (creations, writes, syncs, ...) were begun.
@@ -225,155 +188,6 @@ impl SimDisk {
     fn world(&self) -> MutexGuard<'_, World> {
         // The world is changed in single steps, so that a panic elsewhere leaves it whole.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl World {
-    fn inode_at(&self, path: &Path) -> Option<u64> {
-        self.names.get(path).copied()
-    }
-
-    fn is_alive(&self, attempt: &'static str, path: &Path) -> io::Result<()> {
-        if self.dead {
-            Err(failure(attempt, path, io::ErrorKind::BrokenPipe, "the power is off"))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Counts an operation that changes something. `Ok(true)`: the power goes while it is under way.
-    fn begin(&mut self, attempt: &'static str, path: &Path) -> io::Result<bool> {
-        self.is_alive(attempt, path)?;
-        let number = self.operations;
-        self.operations += 1;
-        if self.power_cut_at.is_some_and(|at| number >= at) {
-            self.dead = true;
-            return Ok(true);
-        }
-        let by_chance = self.faults.io_errors_per_million > 0
-            && self.random.below(1_000_000) < u64::from(self.faults.io_errors_per_million);
-        let kind = self.failures.remove(&number).or(by_chance.then_some(io::ErrorKind::Other));
-        kind.map_or(Ok(false), |kind| Err(failure(attempt, path, kind, "a simulated failure")))
-    }
-
-    /// The answer to an operation that has taken effect as far as it ever will.
-    fn end(&self, power_cut: bool, attempt: &'static str, path: &Path) -> io::Result<()> {
-        if power_cut { self.is_alive(attempt, path) } else { Ok(()) }
-    }
-
-    fn change_names(&mut self, change: NameChange) {
-        change.apply(&mut self.names);
-        self.name_changes.push(change);
-    }
-
-    fn change_file(&mut self, inode: u64, path: &Path, change: Change) -> io::Result<()> {
-        let file = self.inodes.entry(inode).or_default();
-        let (old, new) = (file.current.len(), change.len_after(file.current.len()));
-        if let Some(capacity) = self.faults.capacity_bytes
-            && new > old
-        {
-            let used: usize =
-                self.names.values().filter_map(|inode| self.inodes.get(inode)).map(|f| f.current.len()).sum();
-            if (used + new - old) as u64 > capacity {
-                let kind = io::ErrorKind::StorageFull;
-                return Err(failure("cannot write to", path, kind, "No space left on device (simulated)"));
-            }
-        }
-        let file = self.inodes.entry(inode).or_default();
-        change.apply(&mut file.current, |_| true);
-        file.changes.push(change);
-        Ok(())
-    }
-
-    fn flip_random_bit(&mut self) {
-        let total: u64 = self.inodes.values().map(|inode| inode.durable.len() as u64).sum();
-        if total == 0 {
-            return;
-        }
-        let (mut place, bit) = (self.random.below(total), self.random.below(8));
-        for inode in self.inodes.values_mut() {
-            let len = inode.durable.len() as u64;
-            if place < len {
-                inode.durable[place as usize] ^= 1 << bit;
-                inode.current[place as usize] ^= 1 << bit;
-                return;
-            }
-            place -= len;
-        }
-    }
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<PathBuf, u64>) {
-        match self {
-            NameChange::Create { path, inode } => {
-                names.insert(path.clone(), *inode);
-            }
-            NameChange::Rename { from, to, inode } => {
-                names.remove(from);
-                names.insert(to.clone(), *inode);
-            }
-            NameChange::Remove { path } => {
-                names.remove(path);
-            }
-        }
-    }
-
-    fn dir(&self) -> Option<&Path> {
-        match self {
-            NameChange::Create { path, .. } | NameChange::Remove { path } => path.parent(),
-            NameChange::Rename { to, .. } => to.parent(),
-        }
-    }
-}
-
-impl Change {
-    fn len_after(&self, len: usize) -> usize {
-        match self {
-            Change::Write { offset, bytes } => len.max(offset + bytes.len()),
-            Change::SetLen(len) => *len,
-        }
-    }
-
-    /// Applies the change, of a write the sectors that `keep` chooses.
-    fn apply(&self, file: &mut Vec<u8>, mut keep: impl FnMut(usize) -> bool) {
-        match self {
-            Change::SetLen(len) => file.resize(*len, 0),
-            Change::Write { offset, bytes } => {
-                let (mut at, end) = (*offset, offset + bytes.len());
-                while at < end {
-                    let sector = at / SECTOR_BYTES;
-                    let stop = end.min((sector + 1) * SECTOR_BYTES);
-                    if keep(sector) {
-                        if file.len() < stop {
-                            file.resize(stop, 0);
-                        }
-                        file[at..stop].copy_from_slice(&bytes[at - offset..stop - offset]);
-                    }
-                    at = stop;
-                }
-            }
-        }
-    }
-}
-
-impl Inode {
-    fn sync(&mut self) {
-        for change in std::mem::take(&mut self.changes) {
-            change.apply(&mut self.durable, |_| true);
-        }
-    }
-
-    fn after_crash(mut self, random: &mut Random) -> Vec<u8> {
-        for change in std::mem::take(&mut self.changes) {
-            match random.below(3) {
-                0 => {}
-                1 => change.apply(&mut self.durable, |_| true),
-                _ if matches!(change, Change::SetLen(_)) => {}
-                _ => change.apply(&mut self.durable, |_| random.one_in(2)),
-            }
-        }
-        self.durable
     }
 }
 
@@ -564,86 +378,12 @@ impl DiskFile for SimFile {
     }
 }
 
-/// A shard's front to a [`SimDisk`]: operations take a random number of polls and come to their end in any order. It refuses what direct I/O
-/// refuses: offsets and lengths that are no multiples of [`BLOCK_BYTES`].
-pub struct SimShardDisk {
-    disk: SimDisk,
-    files: OpenFiles,
-    waiting: Vec<(u64, DiskOp, u32)>,
-    next_ticket: u64,
-}
-
-impl ShardDisk for SimShardDisk {
-    fn buffer(&mut self, len: usize) -> Box<dyn DiskBuffer> {
-        Box::new(HeapBuffer::zeroed(len))
-    }
-
-    fn submit(&mut self, op: DiskOp) -> u64 {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        let delay = {
-            let mut world = self.disk.world();
-            let delay_max = u64::from(world.faults.delay_polls_max);
-            world.random.below(delay_max + 1) as u32
-        };
-        self.waiting.push((ticket, op, delay));
-        ticket
-    }
-
-    fn poll(&mut self) -> Option<DiskDone> {
-        let due = self.waiting.iter().position(|(_, _, delay)| *delay == 0);
-        for (_, _, delay) in &mut self.waiting {
-            *delay = delay.saturating_sub(1);
-        }
-        let (ticket, op, _) = self.waiting.remove(due?);
-        if let DiskOp::Write { offset, buffer, .. } | DiskOp::Read { offset, buffer, .. } = &op
-            && !(offset.is_multiple_of(BLOCK_BYTES as u64)
-                && buffer.bytes().len().is_multiple_of(BLOCK_BYTES))
-        {
-            let unaligned =
-                io::Error::new(io::ErrorKind::InvalidInput, "offset or length is no multiple of a block");
-            let result = Err(DiskError::new("cannot do direct I/O on", Path::new("file"), &unaligned));
-            return Some(DiskDone { ticket, result, buffer: None });
-        }
-        let (result, buffer) = self.files.carry_out(&self.disk, op);
-        Some(DiskDone { ticket, result, buffer })
-    }
-
-    fn outstanding(&self) -> usize {
-        self.waiting.len()
-    }
-}
-
-fn failure(attempt: &'static str, path: &Path, kind: io::ErrorKind, message: &str) -> io::Error {
-    DiskError { attempt, path: path.to_owned(), message: message.to_owned(), kind }.into()
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
-#[derive(Clone)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`, which is not 0. The bias is of no account for the bounds used here.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::{BLOCK_BYTES, DiskOp, ShardDisk};
+
+    const SECTOR_BYTES: usize = 512;
 
     fn disk(seed: u64) -> SimDisk {
         let disk = SimDisk::new(seed, SimFaults::default());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use millstream_engine::sink::SinkError;
 
-use crate::dir_lock::DirLock;
+use crate::dir_lock::{DirLock, LockError};
 
 /// Keeps a directory to one sink of one job of this process, until the last holder drops it.
 #[derive(Debug)]
@@ -35,12 +35,11 @@ pub(super) fn claim(dir: &Path, owner: &str) -> Result<Arc<Claim>, SinkError> {
         )));
     }
     let lock = DirLock::take(&place, ".lock").map_err(|e| {
-        SinkError::retryable(format!(
-            "cannot write part files into {}: {e}; stop the other job, or give this one its own directory and the right to \
-             write there",
-            dir.display()
-        ))
-        .because(e)
+        let remedy = match e {
+            LockError::InUse { .. } => "stop the other job, or give this one its own directory",
+            LockError::Io { .. } => "give this user the right to write there",
+        };
+        SinkError::fatal(format!("cannot write part files into {}: {e}; {remedy}", dir.display())).because(e)
     })?;
     let claim = Arc::new(Claim { owner: owner.to_owned(), _lock: lock });
     claims.insert(place, Arc::downgrade(&claim));

@@ -142,7 +142,7 @@ fn numbers_lost_with_the_power_are_a_gap() {
 fn a_torn_end_is_cut_at_every_byte() {
     let dir = TempDir::new().unwrap();
     let journal = Journal::open(dir.path(), Settings { segment_bytes: 1 << 20, ..small() }).unwrap();
-    let payloads: Vec<Vec<u8>> = (0..6).map(|n| vec![n as u8; n * 3]).collect();
+    let payloads: Vec<Vec<u8>> = (0..6).map(|n| vec![n as u8 + 1; n * 3 + 1]).collect();
     for payload in &payloads {
         journal.append(payload).unwrap();
     }

@@ -6,8 +6,10 @@ use super::{Delimiter, LineFormat};
 pub(crate) struct LineCutter {
     delimiter: Delimiter,
     longest_run: usize,
-    pending: Vec<u8>,
-    /// No delimiter ends in `pending[..searched]`.
+    /// What was read and not given out, and room behind it.
+    buffer: Vec<u8>,
+    filled: usize,
+    /// No delimiter ends in `buffer[..searched]`.
     searched: usize,
 }
 
@@ -20,7 +22,8 @@ impl LineCutter {
         LineCutter {
             delimiter: Delimiter::of(format),
             longest_run: format.longest_run(),
-            pending: Vec::new(),
+            buffer: Vec::new(),
+            filled: 0,
             searched: 0,
         }
     }
@@ -31,26 +34,24 @@ impl LineCutter {
         at_most: usize,
         read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<usize, E> {
-        let before = self.pending.len();
-        self.pending.resize(before + at_most, 0);
-        let result = read(&mut self.pending[before..]);
-        self.pending.truncate(before + *result.as_ref().unwrap_or(&0));
-        result
+        let end = self.filled + at_most;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        let count = read(&mut self.buffer[self.filled..end])?;
+        self.filled += count;
+        Ok(count)
     }
 
     /// All whole lines that are pending, each with its delimiter. `None` where there is none yet.
     pub(crate) fn whole_lines(&mut self) -> Result<Option<Vec<u8>>, RunTooLong> {
         // A delimiter may have begun in the part already searched.
         let from = self.searched.saturating_sub(self.delimiter.len() - 1);
-        match self.delimiter.last_end(&self.pending[from..]) {
-            Some(end) => {
-                let rest = self.pending.split_off(from + end);
-                self.searched = rest.len();
-                Ok(Some(std::mem::replace(&mut self.pending, rest)))
-            }
+        match self.delimiter.last_end(&self.buffer[from..self.filled]) {
+            Some(end) => Ok(Some(self.take(from + end))),
             None => {
-                self.searched = self.pending.len();
-                if self.pending.len() >= self.longest_run + self.delimiter.len() {
+                self.searched = self.filled;
+                if self.filled >= self.longest_run + self.delimiter.len() {
                     return Err(RunTooLong);
                 }
                 Ok(None)
@@ -60,8 +61,16 @@ impl LineCutter {
 
     /// What is pending when the stream has ended: a last line without a delimiter, unless it is empty.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
-        self.searched = 0;
-        std::mem::take(&mut self.pending)
+        self.take(self.filled)
+    }
+
+    /// Takes out the first `end` bytes; no delimiter ends in what stays.
+    fn take(&mut self, end: usize) -> Vec<u8> {
+        let taken = self.buffer[..end].to_vec();
+        self.buffer.copy_within(end..self.filled, 0);
+        self.filled -= end;
+        self.searched = self.filled;
+        taken
     }
 }
 

@@ -122,7 +122,7 @@ impl ReadAhead<'_> {
         failed: impl Fn(&Self, &R, u64, io::Error) -> SourceError,
     ) -> Result<(), SourceError> {
         let mut position = Position::default();
-        let mut buffer = vec![0; BLOCK_BYTES.min(bytes as usize)];
+        let mut buffer = vec![0; BLOCK_BYTES];
         while position.next < bytes {
             let room = buffer.len().min((bytes - position.next) as usize);
             match input.read(&mut buffer[..room]) {

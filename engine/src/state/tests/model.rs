@@ -322,7 +322,7 @@ fn run<K: TestKey, V: TestValue, P: Probe>(ops: &[Op]) -> Pages {
 }
 
 fn cases() -> ProptestConfig {
-    ProptestConfig { cases: if cfg!(miri) { 1 } else { 48 }, ..ProptestConfig::default() }
+    ProptestConfig { cases: if cfg!(miri) { 1 } else { 32 }, ..ProptestConfig::default() }
 }
 
 macro_rules! against_the_model {

@@ -1,0 +1,247 @@
+//! Records per second in the steady state, ours and a reference's by turns.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use millstream::prelude::*;
+use serde_json::{Value, json};
+
+use crate::bids::Tally;
+use crate::clock::processor_nanos;
+use crate::micro::Settings;
+use crate::outcome::{Outcome, Target};
+use crate::stats::{median, spread};
+
+/// How many records a hand-written loop works on between two looks at whether it is to stop: what a source gives at a poll.
+const RECORDS_PER_TURN: u64 = 1024;
+
+/// Quarters of a stretch that differ by more than this were disturbed.
+const QUARTERS_MAX: f64 = 1.3;
+
+/// Threads that had less than this of their cores were disturbed.
+const PROCESSOR_SHARE_MIN: f64 = 0.95;
+
+/// How long after its start a job is expected to have given its first record.
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// One stretch of a steady run.
+#[derive(Clone, Debug)]
+pub struct Stretch {
+    /// Million records per second.
+    pub rate: f64,
+    quarters: [f64; 4],
+    /// Of the time of their cores, what the threads had.
+    processor_share: f64,
+}
+
+impl Stretch {
+    fn disturbance(&self) -> Option<String> {
+        let (least, greatest) = spread(self.quarters);
+        if greatest > least * QUARTERS_MAX {
+            return Some(format!("the quarters of a stretch differ, {least:.1} to {greatest:.1} M/s"));
+        }
+        let share = self.processor_share;
+        (share < PROCESSOR_SHARE_MIN)
+            .then(|| format!("the threads had only {:.0} % of their cores in a stretch", share * 100.0))
+    }
+
+    fn to_json(&self) -> Value {
+        json!({ "rate": self.rate, "quarters": self.quarters, "processor_share": self.processor_share })
+    }
+}
+
+/// What a stretch waits for before it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct WarmUp {
+    /// So many records, in all.
+    pub records: u64,
+}
+
+/// Watches a tally once the run is warm.
+fn watch(settings: &Settings, warm_up: WarmUp, threads: u16, tally: &Tally) -> Stretch {
+    let started = Instant::now();
+    let warm = settings.warm_up();
+    while tally.total() < warm_up.records || started.elapsed() < warm {
+        sleep(Duration::from_millis(5));
+    }
+    let quarter = settings.stretch() / 4;
+    let (begin, begin_processor, begin_total) = (Instant::now(), processor_nanos(), tally.total());
+    let (mut from, mut before) = (begin, begin_total);
+    let quarters = [1, 2, 3, 4].map(|number| {
+        sleep((begin + quarter * number).saturating_duration_since(Instant::now()));
+        let (now, total) = (Instant::now(), tally.total());
+        let rate = (total - before) as f64 / (now - from).as_secs_f64() / 1e6;
+        (from, before) = (now, total);
+        rate
+    });
+    let elapsed = (from - begin).as_secs_f64();
+    let processor = (processor_nanos() - begin_processor) as f64 / 1e9;
+    Stretch {
+        rate: (before - begin_total) as f64 / elapsed / 1e6,
+        quarters,
+        processor_share: processor / (elapsed * f64::from(threads)),
+    }
+}
+
+/// A stretch of a job. The program is given the tally that its source is to count in.
+pub fn of_job(
+    settings: &Settings,
+    warm_up: WarmUp,
+    job: Job,
+    shards: u16,
+    program: impl Fn(&Flow, &Tally) + Send + Sync + 'static,
+) -> Result<(Stretch, Summary), Box<dyn Error>> {
+    let tally = Tally::new(shards);
+    let counted = tally.clone();
+    let cores = settings.cores_for(shards)?;
+    let job = job.shards(shards).cores(cores).wait(WaitPolicy::Spin);
+    let handle = job.spawn(move |flow| program(flow, &counted))?;
+    await_start(&handle, &tally)?;
+    let stretch = watch(settings, warm_up, shards, &tally);
+    handle.cancel();
+    Ok((stretch, handle.wait()?))
+}
+
+/// Waits for the first record.
+pub fn await_start(handle: &JobHandle, tally: &Tally) -> Result<(), Box<dyn Error>> {
+    let started = Instant::now();
+    while tally.total() == 0 {
+        if matches!(handle.status(), JobStatus::Failed | JobStatus::Canceled) || started.elapsed() > START_MAX
+        {
+            return Err(format!("the job gives no records; it is {}", handle.status()).into());
+        }
+        sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// A stretch of a hand-written loop on the first core. `make` makes, on that thread, what works on one record at each call.
+pub fn of_loop<F: FnMut()>(
+    settings: &Settings,
+    warm_up: WarmUp,
+    make: impl FnOnce() -> F + Send,
+) -> Result<Stretch, Box<dyn Error>> {
+    let tally = Tally::new(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let core = settings.cores_for(1)?[0];
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            pin(core)?;
+            let mut work = make();
+            while !stop.load(Ordering::Relaxed) {
+                for _ in 0..RECORDS_PER_TURN {
+                    work();
+                }
+                tally.add(0, RECORDS_PER_TURN);
+            }
+            Ok(())
+        });
+        while tally.total() == 0 && !thread.is_finished() {
+            sleep(Duration::from_millis(1));
+        }
+        let stretch = (!thread.is_finished()).then(|| watch(settings, warm_up, 1, &tally));
+        stop.store(true, Ordering::Relaxed);
+        let ended: Result<(), String> =
+            thread.join().map_err(|_| "the hand-written loop panicked".to_owned())?;
+        ended?;
+        Ok(stretch.ok_or("the hand-written loop ended at once")?)
+    })
+}
+
+/// Pins the calling thread.
+pub fn pin(core: usize) -> Result<(), String> {
+    match core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
+        true => Ok(()),
+        false => Err(format!("cannot pin a thread to core {core}; is it in the process's cpuset?")),
+    }
+}
+
+/// Stretches of two things, by turns: in every second round the reference goes first.
+pub struct Comparison {
+    pub ours: Vec<Stretch>,
+    pub reference: Vec<Stretch>,
+}
+
+impl Comparison {
+    /// Runs the rounds.
+    pub fn run(
+        settings: &Settings,
+        mut ours: impl FnMut() -> Result<Stretch, Box<dyn Error>>,
+        mut reference: impl FnMut() -> Result<Stretch, Box<dyn Error>>,
+    ) -> Result<Comparison, Box<dyn Error>> {
+        let mut rounds = Comparison { ours: Vec::new(), reference: Vec::new() };
+        for round in 0..settings.rounds {
+            if round % 2 == 0 {
+                rounds.ours.push(ours()?);
+                rounds.reference.push(reference()?);
+            } else {
+                rounds.reference.push(reference()?);
+                rounds.ours.push(ours()?);
+            }
+        }
+        Ok(rounds)
+    }
+
+    /// The outcome, in million records per second.
+    pub fn outcome(
+        self,
+        name: &'static str,
+        reference_is: &'static str,
+        ratio_at_least: f64,
+        notes: Vec<String>,
+    ) -> Outcome {
+        let rates = |stretches: &[Stretch]| stretches.iter().map(|stretch| stretch.rate).collect::<Vec<_>>();
+        let (ours, reference) = (rates(&self.ours), rates(&self.reference));
+        let ratios = ours.iter().zip(&reference).map(|(ours, reference)| ours / reference);
+        let stretches = self.ours.iter().chain(&self.reference);
+        let disturbances: Vec<String> = stretches.filter_map(Stretch::disturbance).collect();
+        let disturbed = disturbances.first().map(|first| {
+            format!("{} of {} stretches; for example, {first}", disturbances.len(), 2 * self.ours.len())
+        });
+        let all = |stretches: &[Stretch]| stretches.iter().map(Stretch::to_json).collect::<Vec<_>>();
+        Outcome {
+            name,
+            unit: "M_records/s",
+            value: median(ours.iter().copied()),
+            reference: median(reference.iter().copied()),
+            reference_is,
+            spread: spread(ours.iter().copied()),
+            ratio_spread: Some(spread(ratios)),
+            target: Target::RatioAtLeast(ratio_at_least),
+            notes,
+            disturbed: disturbed.into_iter().collect(),
+            raw: json!({ "ours": all(&self.ours), "reference": all(&self.reference) }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stretch(quarters: [f64; 4], processor_share: f64) -> Stretch {
+        Stretch { rate: 1.0, quarters, processor_share }
+    }
+
+    #[test]
+    fn disturbed_stretches_are_told() {
+        assert_eq!(stretch([10.0, 11.0, 10.5, 12.9], 1.0).disturbance(), None);
+        assert!(stretch([10.0, 11.0, 10.5, 13.1], 1.0).disturbance().unwrap().contains("quarters"));
+        assert!(stretch([10.0, 10.0, 10.0, 10.0], 0.6).disturbance().unwrap().contains("60 %"));
+    }
+
+    #[test]
+    fn the_ratio_is_that_of_the_medians() {
+        let rate = |rate| Stretch { rate, quarters: [rate; 4], processor_share: 1.0 };
+        let rounds = Comparison {
+            ours: vec![rate(8.0), rate(9.0), rate(7.0)],
+            reference: vec![rate(10.0), rate(10.0), rate(10.0)],
+        };
+        let outcome = rounds.outcome("m", "r", 0.8, Vec::new());
+        assert_eq!(outcome.ratio(), 0.8);
+        assert_eq!(outcome.ratio_spread, Some((0.7, 0.9)));
+    }
+}
