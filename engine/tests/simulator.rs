@@ -150,7 +150,7 @@ fn a_failed_checkpoint_that_is_forgotten_is_caught() {
 
 #[test]
 fn a_ring_that_is_read_past_a_switch_is_caught() {
-    let caught = seeds_until_caught(Plant::ReadPastSwitch, 300);
+    let caught = seeds_until_caught(Plant::ReadPastSwitch, 1000);
     println!("caught by seed {caught:?}");
     assert!(caught.is_some());
 }
