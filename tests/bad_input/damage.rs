@@ -58,7 +58,12 @@ struct Plain {
 const WORDS: usize = 40;
 
 impl Plain {
+    /// Its newest checkpoint has a file: something had changed since the one before.
     fn killed() -> Plain {
+        (0..5).map(|_| Plain::killed_once()).find(|plain| plain.delta(&plain.path("state")).exists()).unwrap()
+    }
+
+    fn killed_once() -> Plain {
         let dir = tempfile::tempdir().unwrap();
         let peer = Peer::typing(&["a"; WORDS], Duration::from_millis(50));
         let mut plain = Plain { dir, address: peer.address.clone(), newest: 0 };
@@ -87,7 +92,7 @@ impl Plain {
             "--state",
             state,
             "--checkpoint-interval",
-            "30",
+            "60",
             "--restart-delay",
             "0.1",
         ];

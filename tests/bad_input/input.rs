@@ -140,6 +140,23 @@ fn a_changed_text_is_not_taken_for_the_one_of_the_checkpoint() {
 }
 
 #[test]
+fn a_text_that_is_added_to_a_finished_job_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("first"), "a b\n").unwrap();
+    std::fs::write(dir.join("second"), "a c\n").unwrap();
+    let counts = |texts: &[&str]| {
+        let arguments: Vec<&str> =
+            ["--state", "state", "--text"].into_iter().chain(texts.iter().copied()).collect();
+        let ended = Process::start(example("word_count", dir, &arguments)).wait(PATIENCE).succeeded();
+        ended.out().join(" ")
+    };
+    assert_eq!(counts(&["first"]), "(a,1) (b,1)");
+    assert_eq!(counts(&["first"]), "");
+    assert_eq!(counts(&["first", "second"]), "(a,2) (c,1)");
+}
+
+#[test]
 fn sockets_that_refuse_or_make_no_sense() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

@@ -36,13 +36,13 @@ fn tm_03_bounded_out_of_orderness_is_the_greatest_less_the_bound_less_one() {
     let bounded = || Watermarks::bounded_out_of_orderness(Ticks(3));
     // After 10 the watermark is 6: 7 is in time and 6 is late.
     per_tick(bounded, &[&[10, 7]]).are(&[(7, 1), (10, 1)]).late(0);
-    per_tick(bounded, &[&[10, 6]]).are(&[(10, 1)]).late(1);
+    per_tick(bounded, &[&[10, 6]]).on_one_shard().are(&[(10, 1)]).late(1);
 }
 
 #[test]
 fn tm_04_monotonous_timestamps_are_a_bound_of_zero() {
     // Watermarks 4, 6, 6: the third record is late, the fourth is not, although it has the greatest timestamp so far.
-    per_tick(Watermarks::monotonous, &[&[5, 7, 6, 7]]).are(&[(5, 1), (7, 2)]).late(1);
+    per_tick(Watermarks::monotonous, &[&[5, 7, 6, 7]]).on_one_shard().are(&[(5, 1), (7, 2)]).late(1);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn tm_09_the_watermark_of_a_source_is_the_least_of_its_partitions() {
     per_tick(Watermarks::monotonous, &[&[10, 20, 30], &[4, 5, 6]])
         .are_in_any_order(&[(4, 1), (5, 1), (6, 1), (10, 1), (20, 1), (30, 1)])
         .late(0);
-    per_tick(Watermarks::monotonous, &[&[10, 4, 20, 5]]).are(&[(10, 1), (20, 1)]).late(2);
+    per_tick(Watermarks::monotonous, &[&[10, 4, 20, 5]]).on_one_shard().are(&[(10, 1), (20, 1)]).late(2);
 }
 
 #[test]

@@ -17,22 +17,26 @@ impl SavedFrames {
     /// [`Inlet::take_capture`](super::Inlet::take_capture) give them, and checks every length, offset and alignment. The bytes of records and keys are not
     /// checked: they are trusted after the checkpoint's checksum and layout fingerprint.
     ///
+    /// An end is left out. A producer that has ended says so again after a restart, and one that has got more to say does not.
+    ///
     /// # Errors
     /// Names the first frame that is not one, or is not of this shape.
     pub fn parse(bytes: &[u8], shape: &BatchShape) -> Result<Self, FrameError> {
         let mut words = vec![Word::ZERO; bytes.len() / WORD_BYTES];
         let whole = words.len() * WORD_BYTES;
         bytes_of_mut(&mut words).copy_from_slice(&bytes[..whole]);
-        let mut at = 0;
+        let (mut at, mut dropped) = (0, 0);
         while at < words.len() {
-            let fail = |fault| FrameError { at_byte: (at * WORD_BYTES) as u64, fault };
+            let fail = |fault| FrameError { at_byte: ((at + dropped) * WORD_BYTES) as u64, fault };
             let (frame, length) = Frame::parse(&words[at..]).map_err(fail)?;
-            if let Frame::Batch(batch) = frame
-                && batch.shape() != *shape
-            {
-                return Err(fail(FrameFault::Shape));
+            match frame {
+                Frame::Batch(batch) if batch.shape() != *shape => return Err(fail(FrameFault::Shape)),
+                Frame::End => {
+                    words.drain(at..at + length);
+                    dropped += length;
+                }
+                _ => at += length,
             }
-            at += length;
         }
         if whole != bytes.len() {
             let left = (bytes.len() - whole) as u64;

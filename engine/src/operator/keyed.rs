@@ -239,10 +239,10 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
         }
         if restored.shards() == shards {
             if let Some(inputs) = restored.inputs(shard, &self.name) {
-                self.merge = InputMerge::restore(&inputs.merge, Nanos(0));
+                // What has ended says so again, from the sources on; a source with new partitions does not.
+                self.merge = InputMerge::restore(&inputs.merge.reopened(), Nanos(0));
                 // A firing that the checkpoint interrupted goes on where it was.
-                self.due.extend(&inputs.due);
-                self.ended = self.merge.has_ended() && !inputs.due.contains(&Signal::End);
+                self.due.extend(inputs.due.iter().filter(|signal| **signal != Signal::End));
             }
         } else {
             let start = restored.least_watermark(&self.name);

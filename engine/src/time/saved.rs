@@ -116,6 +116,12 @@ pub struct MergeTime {
 }
 
 impl MergeTime {
+    /// The same time, with inputs that have not ended.
+    pub fn reopened(&self) -> Self {
+        let reopened = |input: &InputTime| InputTime { ended: false, ..*input };
+        MergeTime { output: self.output, inputs: self.inputs.iter().map(reopened).collect() }
+    }
+
     const HEAD: usize = 12;
     const ENTRY: usize = 9;
 
