@@ -9,7 +9,7 @@
 //! fed by an exchange          (fused, stateless)
 //! ```
 //!
-//! At its two ends types are erased: a shard sees a [`Segment`], and makes one virtual call per step and batch, none per record.
+//! At its two ends types are erased: a shard sees a segment, and makes one virtual call per step and batch, none per record.
 
 pub(crate) mod exchange;
 pub(crate) mod failure;
@@ -84,7 +84,7 @@ pub type Driven = Result<Box<dyn Segment>, ChannelError>;
 
 /// The rest of a chain, as the operator before it sees it.
 pub trait Push<C: Chain>: 'static {
-    /// Takes one record. Never fails as a return value: a failure unwinds to the shard's edge (see [`failure`]).
+    /// Takes one record. Never fails as a return value: a failure unwinds to the shard's edge (see the module `failure`).
     fn push(&mut self, item: C::Item<'_>, at: Timestamp);
 
     /// The chain's last part, which takes what is not a record.

@@ -28,7 +28,7 @@ pub(crate) struct ShardCounters {
     ring_fill_permille: Line<AtomicU64>,
 }
 
-/// What the chains of a shard add up for [`ShardCounters`], now and then.
+/// What the chains of a shard add up for its counters, now and then.
 #[derive(Debug)]
 pub struct Gauges {
     pub(crate) records_in: u64,
