@@ -133,7 +133,8 @@ impl Arena {
     }
 
     fn is_missing(&self, page: PageNo) -> bool {
-        self.tags[page.index()] == ABSENT && self.meta[page.index()].info.kind != PageKind::Free
+        // A copy for a checkpoint may lie in a page that was never in use: it has no tag, but nothing is missing.
+        self.tags[page.index()] == ABSENT && self.holds_state(page)
     }
 
     /// Takes a page in whose bytes are in place, after a look at its structure. A page that does not come in is left as zeros, which

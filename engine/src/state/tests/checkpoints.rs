@@ -132,3 +132,23 @@ fn a_restored_table_is_usable_before_its_pages_are_there() {
     assert_eq!(arena.missing(), 0);
     assert_eq!(table.get(&mut arena, KeyHash(mix(17)), &[], |v| v.0).unwrap(), Some(18));
 }
+
+#[test]
+fn copies_for_a_checkpoint_are_not_taken_for_missing_pages() {
+    let (mut arena, table) = filled(2000);
+    let meta = table.meta();
+    let mut pages = std::collections::BTreeMap::new();
+    arena.begin_checkpoint(Epoch(1));
+    arena.save_some(usize::MAX, &mut |page| {
+        pages.insert(page.page, (page.info, page.bytes.to_vec()));
+    });
+    let (mut arena, mut table) = restore::<K64, P64, super::super::probe::Native>(&pages, meta).unwrap();
+    let mut count = |arena: &mut Arena| {
+        table.update(arena, KeyHash(mix(17)), &[], || P64(0), |v| v.0 += 1).unwrap();
+    };
+    count(&mut arena);
+    arena.begin_checkpoint(Epoch(2));
+    count(&mut arena);
+    assert_eq!(arena.missing_pages(PageNo(1)).count() as u32, arena.missing());
+    assert_eq!(arena.load_some(PageNo(1), usize::MAX).unwrap(), None);
+}

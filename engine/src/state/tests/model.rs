@@ -321,8 +321,13 @@ fn run<K: TestKey, V: TestValue, P: Probe>(ops: &[Op]) -> Pages {
     run.saved.pages
 }
 
+/// Few cases, as each is long; `PROPTEST_CASES` asks for more.
 fn cases() -> ProptestConfig {
-    ProptestConfig { cases: if cfg!(miri) { 1 } else { 32 }, ..ProptestConfig::default() }
+    let default = ProptestConfig::default();
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => default,
+        None => ProptestConfig { cases: if cfg!(miri) { 1 } else { 32 }, ..default },
+    }
 }
 
 macro_rules! against_the_model {
