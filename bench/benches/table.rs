@@ -109,7 +109,7 @@ impl Paged {
                 hashes,
                 |_| &[],
                 |_| Count(0),
-                |_, count| count.0 += 1,
+                |_, count, _| count.0 += 1,
             );
             counted.expect("memory without limit");
         }

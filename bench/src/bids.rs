@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use millstream::element::Nanos;
 use millstream::prelude::*;
 use millstream::source::{PartitionId, Reader, ReaderContext, Records, Replay, SourceError, SourcePoll};
 
@@ -110,7 +111,7 @@ impl Source for Bids {
             };
             (generator.made, generator.state) = (u64::from_le_bytes(made), u64::from_le_bytes(state));
         }
-        Ok(BidReader { generator, number, polled: 0, tally: self.tally.clone() })
+        Ok(BidReader { generator, number, first: 0, tally: self.tally.clone() })
     }
 
     fn replay(&self) -> Replay {
@@ -126,24 +127,35 @@ impl Source for Bids {
 pub struct BidReader {
     generator: Generator,
     number: u16,
-    /// How many the last poll gave.
-    polled: usize,
+    /// The first one of the last poll.
+    first: u64,
     tally: Tally,
 }
 
 impl Reader for BidReader {
     type Item = Bid;
 
-    fn poll(
+    fn poll(&mut self, now: Nanos, out: &mut Records<Bid>) -> Result<SourcePoll, SourceError> {
+        let mut room = Records::with_limit(out.room());
+        self.poll_each(now, &mut room, |bid, _| out.push(bid))
+    }
+
+    #[inline(always)]
+    fn poll_each(
         &mut self,
-        _: millstream::element::Nanos,
-        out: &mut Records<Bid>,
+        _: Nanos,
+        batch: &mut Records<Bid>,
+        mut each: impl FnMut(Bid, Timestamp),
     ) -> Result<SourcePoll, SourceError> {
-        self.polled = out.room();
-        for _ in 0..self.polled {
-            out.push(self.generator.bid());
+        let room = batch.room();
+        self.first = self.generator.made;
+        // A copy stays in registers.
+        let mut generator = self.generator.clone();
+        for _ in 0..room {
+            each(generator.bid(), Timestamp::MIN);
         }
-        self.tally.add(self.number, self.polled as u64);
+        self.generator = generator;
+        self.tally.add(self.number, room as u64);
         Ok(SourcePoll::More)
     }
 
@@ -153,10 +165,6 @@ impl Reader for BidReader {
     }
 
     fn place(&self, index: usize) -> String {
-        format!(
-            "bid {} of partition {}",
-            self.generator.made - self.polled as u64 + index as u64,
-            self.number
-        )
+        format!("bid {} of partition {}", self.first + index as u64, self.number)
     }
 }

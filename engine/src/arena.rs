@@ -154,6 +154,8 @@ pub struct Arena {
 
     // barrier
     running: Option<Epoch>,
+    /// How many pages were ever copied aside or brought in.
+    moved: u64,
     dirty: Vec<PageNo>,
     freed: Vec<PageNo>,
     save: Vec<PageNo>,
@@ -191,6 +193,7 @@ impl Arena {
             discarded: VecDeque::new(),
             in_use: 0,
             running: None,
+            moved: 0,
             dirty: Vec::new(),
             freed: Vec::new(),
             save: Vec::new(),
@@ -211,6 +214,12 @@ impl Arena {
     /// How many bytes of memory the pages take: the most that were ever in use at a time.
     pub fn bytes_charged(&self) -> u64 {
         u64::from(self.charged - 1) * PAGE_BYTES as u64
+    }
+
+    /// How many pages were ever copied aside or brought in, each of which takes a microsecond or so: whoever works in bounded pieces
+    /// watches it.
+    pub fn pages_moved(&self) -> u64 {
+        self.moved
     }
 
     /// What a page says about itself.

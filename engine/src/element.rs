@@ -22,6 +22,7 @@ impl Timestamp {
 }
 
 impl From<i64> for Timestamp {
+    #[inline]
     fn from(ticks: i64) -> Self {
         Timestamp(ticks)
     }

@@ -11,6 +11,7 @@ use crate::channel::{BatchShape, ChannelError, Inlet, Outlet};
 use crate::operator::{Driven, OpId};
 use crate::sink::Delivery;
 use crate::source::Replay;
+use crate::time::Producers;
 
 /// A mistake in a program that shows before anything runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -151,6 +152,16 @@ impl Plan {
         place(self.ops[usize::from(op.0)].built_at)
     }
 
+    /// What is at the producers' ends of an exchange.
+    pub(crate) fn producers(&self, exchange: ExchangeId) -> Producers {
+        let writes = |chain: &&ChainNode| chain.output == Some(exchange);
+        let chain = self.chains.iter().find(writes).expect("a checked plan has a chain that writes it");
+        match self.ops[usize::from(chain.ops[0].0)].role {
+            Role::Source(_) => Producers::Source,
+            Role::Sink(_) | Role::Inner => Producers::Operator,
+        }
+    }
+
     /// Whether results are exactly once from end to end, and if not, why: `yes`, or `no, because ...`.
     pub fn guarantee(&self, checkpoints: bool) -> String {
         let mut reasons = Vec::new();
@@ -205,6 +216,8 @@ pub trait Lanes {
     fn outlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Result<Vec<Outlet>, ChannelError>;
     /// The operator at the consumer's end of an exchange.
     fn consumer(&self, exchange: ExchangeId) -> OpId;
+    /// What is at the producers' ends of an exchange.
+    fn producers(&self, exchange: ExchangeId) -> Producers;
     /// The consumer's ends of an exchange on this shard, one for each producer shard.
     fn inlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Result<Vec<Inlet>, ChannelError>;
 }

@@ -3,6 +3,10 @@
 //!
 //! The design follows Flink's unified source (FLIP-27): splits with a position each, dealt to the shards.
 
+mod records;
+
+pub use records::Records;
+
 use crate::element::{Nanos, Timestamp};
 use crate::record::Record;
 use crate::runtime::Waker;
@@ -112,6 +116,23 @@ pub trait Reader: 'static {
     /// Hands out what is at hand, at most [`Records::room`] records.
     fn poll(&mut self, now: Nanos, out: &mut Records<Self::Item>) -> Result<SourcePoll, SourceError>;
 
+    /// What the shard calls: hands out what is at hand one by one, at most as many records as `batch` has room for. A record whose event
+    /// time the source does not know comes with [`Timestamp::MIN`].
+    ///
+    /// By default the records of [`Reader::poll`]. A reader that makes its records on the spot can hand them straight on, and so into
+    /// the chain's loop, without their ever lying in a batch.
+    #[inline(always)]
+    fn poll_each(
+        &mut self,
+        now: Nanos,
+        batch: &mut Records<Self::Item>,
+        each: impl FnMut(Self::Item, Timestamp),
+    ) -> Result<SourcePoll, SourceError> {
+        let answer = self.poll(now, batch)?;
+        batch.take_each(each);
+        Ok(answer)
+    }
+
     /// Writes the offset after everything handed out so far.
     fn offset(&self, out: &mut Vec<u8>);
 
@@ -121,77 +142,13 @@ pub trait Reader: 'static {
         Ok(())
     }
 
-    /// Names the place of a record of the last poll in words of the user: `words.txt, byte 1234`.
+    /// Names the place of a record of the last poll in words of the user: `words.txt, byte 1234`. Asked after the record made the job
+    /// fail, perhaps in the middle of [`Reader::poll_each`].
     fn place(&self, index: usize) -> String;
 
     /// The record at this place of the last poll made the job fail. A journal marks it, so that a restart can pass over it.
     fn mark_failed(&mut self, index: usize) -> Result<(), SourceError> {
         let _ = index;
         Ok(())
-    }
-}
-
-/// A batch of records on its way out of a source.
-#[derive(Debug)]
-pub struct Records<T> {
-    items: Vec<T>,
-    timestamps: Vec<Timestamp>,
-    limit: usize,
-}
-
-impl<T> Records<T> {
-    /// An empty batch that takes up to `limit` records.
-    pub fn with_limit(limit: usize) -> Self {
-        Records { items: Vec::with_capacity(limit), timestamps: Vec::with_capacity(limit), limit }
-    }
-
-    /// How many more records fit.
-    #[inline]
-    pub fn room(&self) -> usize {
-        self.limit - self.items.len()
-    }
-
-    /// Adds a record that has no timestamp of its own.
-    #[inline]
-    pub fn push(&mut self, item: T) {
-        self.push_at(item, Timestamp::MIN);
-    }
-
-    /// Adds a record with the event time its source knows.
-    #[inline]
-    pub fn push_at(&mut self, item: T, at: Timestamp) {
-        self.items.push(item);
-        self.timestamps.push(at);
-    }
-
-    /// How many records it holds.
-    pub fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    /// The records.
-    pub fn items(&self) -> &[T] {
-        &self.items
-    }
-
-    /// Their timestamps; [`Timestamp::MIN`] where the source knows none.
-    pub fn timestamps(&self) -> &[Timestamp] {
-        &self.timestamps
-    }
-
-    /// Takes all records out, in order, and keeps the room.
-    pub fn drain(&mut self) -> impl Iterator<Item = (T, Timestamp)> + '_ {
-        self.items.drain(..).zip(self.timestamps.drain(..))
-    }
-
-    /// Forgets all records and keeps the room.
-    pub fn clear(&mut self) {
-        self.items.clear();
-        self.timestamps.clear();
     }
 }

@@ -16,6 +16,8 @@
 //! - when all inputs are idle, the watermark always concludes on the largest of theirs, once, whichever went idle last;
 //! - an input that has ended neither holds the watermark nor drives it: [`Timestamp::MAX`] comes when all have ended. (In Flink
 //!   one ended input and one idle input make `MAX` together, and every record of the idle one is late from then on.)
+//! - the instances of an operator are idle together, or not at all. (In Flink the first to wake up can make late what the others are
+//!   about to say.)
 //!
 //! No clock is read here: processing time comes from outside, as [`Nanos`].
 
@@ -33,7 +35,7 @@ mod watermarks;
 mod valve_model;
 
 pub use floors::KeyGroupFloors;
-pub use input_merge::InputMerge;
+pub use input_merge::{InputMerge, Producers, Side};
 pub use partition_clock::PartitionClock;
 pub use saved::{InputTime, MergeTime, PartitionTime, TimeStateError};
 pub use signal::{Signal, Signals};

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use millstream::element::{Nanos, Timestamp};
 use millstream::source::PartitionId;
-use millstream::time::{InputMerge, Signal, Signals, SourceClock, Standstill, Tick, Ticks, Watermarks};
+use millstream::time::{
+    InputMerge, Producers, Side, Signal, Signals, SourceClock, Standstill, Tick, Ticks, Watermarks,
+};
 
 /// Two shards with one partition each, whose records all go to one operator.
 struct TwoShards {
@@ -23,7 +25,11 @@ impl TwoShards {
         };
         TwoShards {
             sources: [source(0), source(1)],
-            operator: InputMerge::new(2, Timestamp::MIN, Nanos(0)),
+            operator: InputMerge::new(
+                &[Side { inputs: 2, producers: Producers::Source }],
+                Timestamp::MIN,
+                Nanos(0),
+            ),
             heard: Vec::new(),
         }
     }

@@ -26,11 +26,12 @@ pub struct Lives {
     pub killed_early: usize,
     /// Went on from a checkpoint.
     pub restored: usize,
-    /// Ended by themselves before they could be killed.
-    pub finished: usize,
+    /// The last one ended by itself before it could be killed.
+    pub finished: bool,
 }
 
-/// Starts a job so often and kills it each time with SIGKILL: a quarter of the lives at some moment of their start, the others
+/// Starts a job so often, or until it ends by itself, and kills it each time with SIGKILL: a quarter of the lives at some moment of their
+/// start, the others
 /// at some moment of their run. `life` makes the command for each.
 pub fn kill_again_and_again(
     times: usize,
@@ -49,7 +50,7 @@ pub fn kill_again_and_again(
             process.ends_within(Duration::from_micros(random.between(0, longest_us)))
         };
         let ended = if ended {
-            lives.finished += 1;
+            lives.finished = true;
             process.wait(PATIENCE).succeeded()
         } else {
             lives.killed += 1;
@@ -66,6 +67,9 @@ pub fn kill_again_and_again(
             }
             Some(_) => longest_us = LONG_US.min(longest_us / 4 * 5),
             None => lives.killed_early += 1,
+        }
+        if lives.finished {
+            break;
         }
     }
     lives

@@ -26,6 +26,7 @@ impl Arena {
             let copy = self.take_page(self.info(page).table)?;
             // SAFETY: two different pages of the reservation, the second of which was free.
             unsafe { std::ptr::copy_nonoverlapping(self.at(page), self.at(copy), PAGE_BYTES) };
+            self.moved += 1;
             let info = self.info(page);
             let meta = &mut self.meta[copy.index()];
             meta.info = info;

@@ -129,6 +129,7 @@ impl Arena {
             self.bytes_mut(page).fill(0);
         }
         loaded?;
+        self.moved += 1;
         self.accept(page)
     }
 

@@ -1,6 +1,6 @@
 //! The batch that a producer fills: columns that are written where they will be copied from.
 
-#![allow(unsafe_code)] // A plain record is copied as its own bytes.
+#![allow(unsafe_code)] // A plain record is copied as its own bytes; columns are written without a second bounds check.
 
 use std::ops::Range;
 
@@ -15,6 +15,8 @@ use crate::record::{Record, RecordBuf};
 /// fixed size, all memory is there from the start.
 pub struct OpenBatch {
     shape: BatchShape,
+    /// The size of every record, or [`VARIABLE`]: the shape's, in a form that one comparison tells.
+    record_size: usize,
     /// How many records make it full: [`BATCH_RECORDS_MAX`], or fewer where large fixed-size records reach the limit of bytes sooner.
     limit: usize,
     len: usize,
@@ -25,6 +27,9 @@ pub struct OpenBatch {
     record_ends: Vec<u32>,
     records: RecordBuf,
 }
+
+/// Stands for no fixed size.
+const VARIABLE: usize = usize::MAX;
 
 impl OpenBatch {
     /// An empty batch.
@@ -42,6 +47,7 @@ impl OpenBatch {
         let ends = |needed: bool| Vec::with_capacity(if needed { limit } else { 0 });
         OpenBatch {
             shape,
+            record_size: shape.record_size.unwrap_or(VARIABLE),
             limit,
             len: 0,
             timestamps: Box::new([Timestamp(0); BATCH_RECORDS_MAX]),
@@ -54,16 +60,27 @@ impl OpenBatch {
         }
     }
 
-    /// Adds a record of a keyed exchange.
+    /// Adds a record of a keyed exchange. Says whether the batch is full with it.
     ///
     /// # Panics
     /// Where the batch [is full](OpenBatch::is_full), or its shape is not that of `T` and `K`.
     #[inline]
-    pub fn push<T: Record, K: Key + ?Sized>(&mut self, at: Timestamp, hash: KeyHash, key: &K, record: &T) {
+    pub fn push<T: Record, K: Key + ?Sized>(
+        &mut self,
+        at: Timestamp,
+        hash: KeyHash,
+        key: &K,
+        record: &T,
+    ) -> bool {
         let index = self.next_index(at, hash);
         self.push_key(key);
         self.push_record(index, record);
         self.len = index + 1;
+        match (T::SIZE, K::SHAPE) {
+            // The limit of records keeps that of bytes.
+            (Some(_), KeyShape::InHash | KeyShape::Fixed(_)) => self.len >= self.limit,
+            _ => self.is_full(),
+        }
     }
 
     /// Adds a record of an exchange without keys.
@@ -131,8 +148,11 @@ impl OpenBatch {
     fn next_index(&mut self, at: Timestamp, hash: KeyHash) -> usize {
         let index = self.len;
         assert!(index < self.limit, "the batch is full");
-        self.timestamps[index] = at;
-        self.hashes[index] = hash;
+        // SAFETY: the limit is at most the columns' length (`new`).
+        unsafe {
+            *self.timestamps.get_unchecked_mut(index) = at;
+            *self.hashes.get_unchecked_mut(index) = hash;
+        }
         index
     }
 
@@ -156,7 +176,7 @@ impl OpenBatch {
 
     #[inline]
     fn push_record<T: Record>(&mut self, index: usize, record: &T) {
-        assert!(self.shape.record_size == T::SIZE, "a record of another shape");
+        assert!(self.record_size == T::SIZE.unwrap_or(VARIABLE), "a record of another shape");
         match T::SIZE {
             Some(size) if T::PLAIN => {
                 let start = index * stride(size);

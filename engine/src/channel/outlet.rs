@@ -55,8 +55,7 @@ impl Outlet {
         key: &K,
         record: &T,
     ) -> Result<(), ChannelError> {
-        self.batch.push(at, hash, key, record);
-        self.seal_if_full()
+        if self.batch.push(at, hash, key, record) { self.seal() } else { Ok(()) }
     }
 
     /// Adds a record of an exchange without keys; otherwise as [`Outlet::push`].

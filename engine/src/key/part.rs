@@ -3,8 +3,6 @@
 
 use crate::record::Description;
 
-use super::hash::WORD_BYTES;
-
 /// A type with a canonical encoding: a key of its own, and a member of composite keys.
 ///
 /// Derive it, and with it [`Key`](super::Key), by `#[derive(Key)]`.
@@ -82,11 +80,10 @@ impl Word {
 impl KeySink for Word {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
-        let mut word = [0; WORD_BYTES];
-        word[..bytes.len()].copy_from_slice(bytes);
-        if !bytes.is_empty() {
-            self.value |= u64::from_le_bytes(word) << self.bits;
-            self.bits += 8 * bytes.len() as u32;
+        // Byte by byte, so that nothing is called: lengths are known where this is inlined.
+        for &byte in bytes {
+            self.value |= u64::from(byte) << self.bits;
+            self.bits += 8;
         }
     }
 }

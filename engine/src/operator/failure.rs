@@ -150,11 +150,10 @@ impl Blame {
 }
 
 impl Drop for Blame {
-    #[cold]
+    // What is noted is passed by value: so that a loop need not keep its guards in memory for the sake of the cold path.
+    #[inline(always)]
     fn drop(&mut self) {
-        note(|noted| {
-            noted.op.get_or_insert(self.0);
-        });
+        note_operator(self.0);
     }
 }
 
@@ -179,14 +178,55 @@ impl Drop for Cursor {
     #[inline(always)]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            note(|noted| {
-                noted.record.get_or_insert((self.index, self.at));
-            });
+            note_record(self.index, self.at);
+        }
+    }
+}
+
+/// A [`Cursor`] over a batch whose timestamps are at hand: they need not be looked at before something fails.
+pub(crate) struct BatchCursor<'a> {
+    index: Cell<usize>,
+    timestamps: &'a [Timestamp],
+}
+
+impl<'a> BatchCursor<'a> {
+    /// At the beginning of a batch with these timestamps.
+    #[inline(always)]
+    pub(crate) fn over(timestamps: &'a [Timestamp]) -> BatchCursor<'a> {
+        BatchCursor { index: Cell::new(0), timestamps }
+    }
+
+    /// The record with this number is in the loop.
+    #[inline(always)]
+    pub(crate) fn set(&self, index: usize) {
+        self.index.set(index);
+    }
+}
+
+impl Drop for BatchCursor<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let index = self.index.get();
+            note_record(index, self.timestamps.get(index).copied().unwrap_or(Timestamp::MIN));
         }
     }
 }
 
 #[cold]
+fn note_operator(op: OpId) {
+    note(|noted| {
+        noted.op.get_or_insert(op);
+    });
+}
+
+#[cold]
+fn note_record(index: usize, at: Timestamp) {
+    note(|noted| {
+        noted.record.get_or_insert((index, at));
+    });
+}
+
 fn note(change: impl FnOnce(&mut Noted)) {
     NOTED.with(|cell| {
         let mut noted = cell.get();

@@ -1,9 +1,8 @@
 //! Running folds per key: `count`, `sum`, `min`, `max`, `min_by`, `max_by`, `reduce`, `fold`. One operator, one rule each.
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 
-use super::failure::{Blame, Cause, Cursor, Failure, raise};
+use super::failure::{BatchCursor, Blame, Cause, Failure, raise};
 use super::keyed::{Fed, FromExchange, Operator};
 use super::keyed_state::KeyedState;
 use super::segment::OpenContext;
@@ -153,24 +152,22 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>, E: Emit<K, R::Acc>> Operator for Ke
         let (op, seed, rule) = (self.op, self.seed, &self.rule);
         let (table, arena) = self.state.as_mut().expect("open comes before the first batch").parts();
         let (timestamps, hashes) = (batch.timestamps(), batch.hashes());
-        let mut cursor = Cursor::new();
-        let fresh = Cell::new(false);
+        let cursor = BatchCursor::over(timestamps);
         let result = table.update_batch(
             arena,
             hashes,
-            |index| batch.key_bytes(index),
+            |index| batch.key_bytes::<K>(index),
             |index| {
-                fresh.set(true);
+                cursor.set(index);
                 Blame::on(op, || rule.first(batch.record(index)))
             },
-            |index, acc| {
-                let at = timestamps[index];
-                (cursor.index, cursor.at) = (index, at);
-                if !fresh.replace(false) {
+            |index, acc, new| {
+                cursor.set(index);
+                if !new {
                     Blame::on(op, || rule.next(acc, batch.record(index)));
                 }
-                let key = || K::decode(hashes[index], batch.key_bytes(index), seed);
-                push.push(E::out(key, acc), at);
+                let key = || K::decode(hashes[index], batch.key_bytes::<K>(index), seed);
+                push.push(E::out(key, acc), timestamps[index]);
             },
         );
         if let Err(error) = result {

@@ -16,10 +16,17 @@ use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::{InputsSnapshot, OperatorSnapshot, ShardSnapshot};
-use crate::time::{InputMerge, Signal};
+use crate::time::{InputMerge, Side, Signal};
 
-/// How many frames one input may give in one step: keeps steps short and inputs fair.
-const FRAMES_PER_STEP: usize = 16;
+/// How many frames one input may give in one step: keeps inputs fair.
+const FRAMES_PER_INPUT: usize = 16;
+
+/// How many batches all inputs together may give in one step: keeps steps short.
+const BATCHES_PER_STEP: usize = 8;
+
+/// A step takes no more input once it has copied aside or brought in so many pages of state: a batch right after a switch may cost a
+/// hundred times what it costs otherwise.
+const PAGES_MOVED_PER_STEP: u64 = 32;
 
 /// How many pieces of a firing one step does.
 const FIRING_PIECES_PER_STEP: usize = 8;
@@ -121,8 +128,10 @@ impl<H: Operator> Chain for FromExchange<H> {
 
     fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Driven {
         let inlets = lanes.inlets(self.exchange, self.shape)?;
+        let side = Side { inputs: inlets.len(), producers: lanes.producers(self.exchange) };
         Ok(Box::new(OperatorSegment {
-            merge: InputMerge::new(inlets.len(), Timestamp::MIN, Nanos(0)),
+            merge: InputMerge::new(&[side], Timestamp::MIN, Nanos(0)),
+            side,
             head: self.head,
             push,
             name: String::new(),
@@ -143,6 +152,7 @@ struct OperatorSegment<H, P> {
     inlets: Vec<Inlet>,
     partitioner: Partitioner,
     shape: BatchShape,
+    side: Side,
     merge: InputMerge,
     /// The input that is looked at first in the next step.
     first: usize,
@@ -186,14 +196,19 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
         Ok(!self.ended)
     }
 
-    /// Takes frames of one input. Returns whether other inputs may be looked at.
+    /// Takes frames of one input, and at most so many `batches`. Returns whether other inputs may be looked at.
     fn take(
         &mut self,
         input: usize,
+        batches: &mut usize,
         context: &StepContext,
         progress: &mut Progress,
     ) -> Result<bool, Box<Failure>> {
-        for _ in 0..FRAMES_PER_STEP {
+        let moved = self.pages_moved();
+        for _ in 0..FRAMES_PER_INPUT {
+            if *batches == 0 || self.pages_moved() - moved >= PAGES_MOVED_PER_STEP {
+                return Ok(false);
+            }
             if !self.push.tail().ready() {
                 progress.blocked |= self.inlets[input].has_input();
                 return Ok(false);
@@ -205,6 +220,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                     return Ok(true);
                 }
                 Peek::Frame(Frame::Batch(batch)) => {
+                    *batches -= 1;
                     self.head.batch(&trust(batch), &mut self.push);
                     self.merge.active(input)
                 }
@@ -224,6 +240,10 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
         Ok(true)
     }
 
+    fn pages_moved(&mut self) -> u64 {
+        self.head.arena().map_or(0, |arena| arena.pages_moved())
+    }
+
     fn restore(&mut self, restored: &Restored, shard: ShardId, shards: u16) -> Result<(), Box<Failure>> {
         let failed = |op: OpId, error| Box::new(Failure::of(op, error));
         let op = self.head.op();
@@ -240,13 +260,13 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
         if restored.shards() == shards {
             if let Some(inputs) = restored.inputs(shard, &self.name) {
                 // What has ended says so again, from the sources on; a source with new partitions does not.
-                self.merge = InputMerge::restore(&inputs.merge.reopened(), Nanos(0));
+                self.merge = InputMerge::restore(&[self.side], &inputs.merge.reopened(), Nanos(0));
                 // A firing that the checkpoint interrupted goes on where it was.
                 self.due.extend(inputs.due.iter().filter(|signal| **signal != Signal::End));
             }
         } else {
             let start = restored.least_watermark(&self.name);
-            self.merge = InputMerge::new(self.inlets.len(), start, Nanos(0));
+            self.merge = InputMerge::new(&[self.side], start, Nanos(0));
             // What an interrupted firing had left fires now: nobody will announce this watermark again.
             self.due.extend((start > Timestamp::MIN).then_some(Signal::Advance(start)));
         }
@@ -277,8 +297,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         let inputs = self.inlets.len();
         let first = self.first;
         self.first = (first + 1) % inputs;
+        let mut batches = BATCHES_PER_STEP;
         for turn in 0..inputs {
-            if !self.take((first + turn) % inputs, context, &mut progress)? {
+            if !self.take((first + turn) % inputs, &mut batches, context, &mut progress)? {
                 break;
             }
         }

@@ -21,7 +21,8 @@ pub(crate) struct SinkTail<S, C> {
     begun: Vec<Epoch>,
     /// Safe cuts that are not known to be committed yet, oldest first.
     pending: Vec<Committable>,
-    wrote: bool,
+    /// What `records` was at the last flush.
+    flushed: u64,
     chain: std::marker::PhantomData<fn() -> C>,
 }
 
@@ -35,7 +36,7 @@ impl<S, C> SinkTail<S, C> {
             records: 0,
             begun: Vec::new(),
             pending: Vec::new(),
-            wrote: false,
+            flushed: 0,
             chain: std::marker::PhantomData,
         }
     }
@@ -49,7 +50,6 @@ impl<C: Chain, S: Sink<C::Ref>> Push<C> for SinkTail<S, C> {
     #[inline(always)]
     fn push(&mut self, item: C::Item<'_>, at: Timestamp) {
         self.records += 1;
-        self.wrote = true;
         if let Err(error) = self.sink.write(C::by_ref(&item), at) {
             raise(self.op, Cause::from(error));
         }
@@ -92,7 +92,8 @@ impl<C: Chain, S: Sink<C::Ref>> Tail for SinkTail<S, C> {
     }
 
     fn flush(&mut self) -> Result<(), Box<Failure>> {
-        if std::mem::take(&mut self.wrote) {
+        if self.flushed != self.records {
+            self.flushed = self.records;
             self.sink.flush().map_err(|error| self.failed(error))?;
         }
         Ok(())

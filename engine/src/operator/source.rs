@@ -15,8 +15,11 @@ use crate::runtime::snapshot::{PartitionSnapshot, ShardSnapshot};
 use crate::source::{PartitionId, Reader, ReaderContext, Records, Source, SourcePoll};
 use crate::time::{Signal, SourceClock, WatermarkPlan};
 
-/// How many records one partition may give in one step.
-const RECORDS_PER_STEP: usize = 1024;
+/// How many records a partition is asked for at a time: few enough to stay in the processor's nearest cache on their way.
+const RECORDS_PER_POLL: usize = 256;
+
+/// How often a partition that has more is polled in one step.
+const POLLS_PER_STEP: usize = 4;
 
 /// Gives a record its event time.
 pub trait Assign<T>: 'static {
@@ -84,7 +87,7 @@ impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
             push,
             name: String::new(),
             partitions: Vec::new(),
-            batch: Records::with_limit(RECORDS_PER_STEP),
+            batch: Records::with_limit(RECORDS_PER_POLL),
             first: 0,
             last: 0,
             due: VecDeque::new(),
@@ -131,31 +134,40 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
         Box::new(Failure::of(self.op, cause))
     }
 
-    /// Polls one partition and pushes what it gives.
+    /// Polls one partition and pushes what it gives. Returns whether there may be more at hand.
     fn poll(
         &mut self,
         number: usize,
         context: &StepContext,
         progress: &mut Progress,
-    ) -> Result<(), Box<Failure>> {
+    ) -> Result<bool, Box<Failure>> {
         self.last = number;
         self.batch.clear();
-        let partition = &mut self.partitions[number];
-        let answer = partition.reader.poll(context.now, &mut self.batch);
-        let answer = answer.map_err(|error| Box::new(Failure::of(self.op, error)))?;
-        if !self.batch.is_empty() {
-            progress.worked = true;
-            self.records += self.batch.len() as u64;
-            self.clock.on_batch(number, context.now);
-            let mut cursor = Cursor::new();
-            let op = self.op;
-            for (index, (record, at)) in self.batch.drain().enumerate() {
-                cursor.index = index;
-                let at = Blame::on(op, || self.assign.at(&record, at));
-                cursor.at = at;
-                self.clock.on_record(number, at);
-                self.push.push(record, at);
+        let (op, assign, push, clock) = (self.op, &self.assign, &mut self.push, &mut self.clock);
+        let tell_all = clock.needs_every_record(number);
+        let mut cursor = Cursor::new();
+        let (mut count, mut latest) = (0, Timestamp::MIN);
+        let reader = &mut self.partitions[number].reader;
+        let answer = reader.poll_each(context.now, &mut self.batch, |record, from_source| {
+            cursor.index = count;
+            count += 1;
+            let at = Blame::on(op, || assign.at(&record, from_source));
+            cursor.at = at;
+            if tell_all {
+                clock.on_record(number, at);
+            } else {
+                latest = latest.max(at);
             }
+            push.push(record, at);
+        });
+        drop(cursor);
+        let answer = answer.map_err(|error| Box::new(Failure::of(op, error)))?;
+        if count > 0 {
+            progress.worked = true;
+            self.records += count as u64;
+            clock.on_batch(number, context.now);
+            // The watermark is looked at when the step ends: nothing is lost by telling the clock only now.
+            clock.on_record(number, latest);
         }
         let partition = &mut self.partitions[number];
         match answer {
@@ -173,7 +185,26 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
                 self.clock.end(number);
             }
         }
-        Ok(())
+        Ok(answer == SourcePoll::More)
+    }
+
+    /// Polls one partition as long as it has more and there is room downstream, a bounded number of times. Returns whether there is
+    /// room still.
+    fn poll_often(
+        &mut self,
+        number: usize,
+        context: &StepContext,
+        progress: &mut Progress,
+    ) -> Result<bool, Box<Failure>> {
+        for _ in 0..POLLS_PER_STEP {
+            if !self.push.tail().ready() {
+                return Ok(false);
+            }
+            if !self.poll(number, context, progress)? {
+                break;
+            }
+        }
+        Ok(true)
     }
 
     /// Passes on what event time has done.
@@ -269,11 +300,10 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
             if self.partitions[number].ended {
                 continue;
             }
-            if !self.push.tail().ready() {
+            if !self.poll_often(number, context, &mut progress)? {
                 progress.blocked = true;
                 break;
             }
-            self.poll(number, context, &mut progress)?;
         }
         self.first = if partitions == 0 { 0 } else { (self.first + 1) % partitions };
         if progress.blocked {

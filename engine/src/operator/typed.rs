@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use crate::channel::Batch;
 use crate::element::{KeyHash, Timestamp};
+use crate::key::{Key, KeyShape};
 use crate::record::{Record, View};
 
 /// A batch of archived `T`s.
@@ -47,10 +48,13 @@ impl<'a, T: Record> BatchOf<'a, T> {
         self.batch.hashes()
     }
 
-    /// The canonical bytes of a record's key; none where the hash is the key.
+    /// The canonical bytes of a record's key, which is a `K`; none where the hash is the key.
     #[inline(always)]
-    pub fn key_bytes(&self, index: usize) -> &'a [u8] {
-        self.batch.key_bytes(index)
+    pub fn key_bytes<K: Key + ?Sized>(&self, index: usize) -> &'a [u8] {
+        match K::SHAPE {
+            KeyShape::InHash => &[],
+            _ => self.batch.key_bytes(index),
+        }
     }
 
     /// The archived bytes of a record.

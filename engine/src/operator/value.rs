@@ -83,7 +83,7 @@ where
         push: &mut P,
     ) -> Result<(), crate::state::StateError> {
         let state = self.state.as_mut().expect("open comes before the first batch");
-        let (hash, key_bytes) = (batch.hashes()[index], batch.key_bytes(index));
+        let (hash, key_bytes) = (batch.hashes()[index], batch.key_bytes::<K>(index));
         let (table, arena) = state.parts();
         let current = table.get(arena, hash, key_bytes, S::owned)?;
         let mut value = Value { current, changed: false };

@@ -1,11 +1,10 @@
 //! Folds per key and event-time window. An aggregating window is slices, not timers: one table per slice, and firing walks it in
 //! bounded pieces.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use super::failure::{Blame, Cause, Cursor, Failure, raise};
+use super::failure::{BatchCursor, Blame, Cause, Failure, raise};
 use super::fold::Rule;
 use super::keyed::{Fed, Firing, FromExchange, Operator};
 use super::keyed_state::KeyedTables;
@@ -94,20 +93,20 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> WindowFold<T, K, R> {
         let tables = self.tables.as_mut().expect("open comes before the first batch");
         let table = self.slices.entry(slice).or_insert_with(|| tables.create());
         let (op, rule) = (self.op, &self.rule);
-        let mut cursor = Cursor::new();
-        let fresh = Cell::new(false);
+        let cursor = BatchCursor::over(batch.timestamps());
         let result = table.update_batch(
             tables.arena(),
             hashes,
-            |index| batch.key_bytes(pick(index)),
+            |index| batch.key_bytes::<K>(pick(index)),
             |index| {
-                fresh.set(true);
-                Blame::on(op, || rule.first(batch.record(pick(index))))
+                let index = pick(index);
+                cursor.set(index);
+                Blame::on(op, || rule.first(batch.record(index)))
             },
-            |index, acc| {
-                if !fresh.replace(false) {
+            |index, acc, new| {
+                if !new {
                     let index = pick(index);
-                    (cursor.index, cursor.at) = (index, batch.timestamps()[index]);
+                    cursor.set(index);
                     Blame::on(op, || rule.next(acc, batch.record(index)));
                 }
             },

@@ -19,6 +19,7 @@ use crate::graph::{BuildError, ExchangeId, Flow, Lanes, Plan};
 use crate::key::HashSeed;
 use crate::operator::segment::OpenContext;
 use crate::operator::{Cause, Failure, OpId};
+use crate::time::Producers;
 
 /// A job's closure: builds the graph, on every shard.
 pub(crate) type Program = Arc<dyn Fn(&Flow) + Send + Sync>;
@@ -186,6 +187,10 @@ impl Lanes for ShardLanes {
             inlets.iter_mut().for_each(Inlet::plant_read_past_switch);
         }
         Ok(inlets)
+    }
+
+    fn producers(&self, exchange: ExchangeId) -> Producers {
+        self.plan.producers(exchange)
     }
 
     fn consumer(&self, exchange: ExchangeId) -> OpId {

@@ -41,7 +41,8 @@ impl Lane {
 
 impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
     /// Changes the values of many keys, in order: for each `i` below the number of hashes, the value of the key with hash `hashes[i]`
-    /// and encoding `key(i)`, which is put in as `init(i)` gives it if it is missing, is given to `f(i, _)`. A key may come again.
+    /// and encoding `key(i)`, which is put in as `init(i)` gives it if it is missing, is given to `f(i, _, new)`; `new` says whether it
+    /// was put in just now. A key may come again.
     ///
     /// On an error, the values before the one that failed have been changed.
     #[inline]
@@ -51,11 +52,17 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         hashes: &[KeyHash],
         key: impl Fn(usize) -> &'k [u8],
         mut init: impl FnMut(usize) -> V,
-        mut f: impl FnMut(usize, &mut V),
+        mut f: impl FnMut(usize, &mut V, bool),
     ) -> Result<(), StateError> {
         if self.len <= SMALL_TABLE_LEN {
             for (i, &hash) in hashes.iter().enumerate() {
-                self.update(arena, hash, key(i), || init(i), |value| f(i, value))?;
+                match self.find_current(arena, hash, key(i))? {
+                    // SAFETY: a found entry of a current page.
+                    Some(entry) => unsafe { self.apply(arena, entry, |value| f(i, value, false))? },
+                    None => {
+                        self.update_or_add(arena, hash, key(i), || init(i), |value, new| f(i, value, new))?
+                    }
+                }
             }
             return Ok(());
         }
@@ -79,11 +86,11 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
                     let mut is_key = || unsafe { Self::key_is(arena, entry, key) };
                     if TablePage::<K, V, P>::hash(entry) == hash && is_key()? {
                         // SAFETY: the page is current.
-                        unsafe { self.apply(arena, entry, |value| f(i, value))? };
+                        unsafe { self.apply(arena, entry, |value| f(i, value, false))? };
                         continue;
                     }
                 }
-                self.update(arena, hash, key, || init(i), |value| f(i, value))?;
+                self.update_or_add(arena, hash, key, || init(i), |value, new| f(i, value, new))?;
             }
         }
         Ok(())

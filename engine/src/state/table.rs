@@ -148,17 +148,31 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         init: impl FnOnce() -> V,
         f: impl FnOnce(&mut V) -> R,
     ) -> Result<R, StateError> {
-        let page = self.directory.page(hash);
-        if arena.is_current(page) {
-            // SAFETY: a current page is in memory, and the directory holds table pages of this layout only (page 0 is never current).
-            let view = unsafe { TablePage::<K, V, P>::new(arena.at(page)) };
-            // SAFETY: the entry was found in the page.
-            if let Some(slot) = view.find(hash, |entry| unsafe { Self::key_is(arena, entry, key) })? {
-                // SAFETY: the page is current.
-                return unsafe { self.apply(arena, view.entry(slot), f) };
-            }
+        match self.find_current(arena, hash, key)? {
+            // SAFETY: a found entry of a current page.
+            Some(entry) => unsafe { self.apply(arena, entry, f) },
+            None => self.update_or_add(arena, hash, key, init, |value, _| f(value)),
         }
-        self.update_slow(arena, hash, key, init, f)
+    }
+
+    /// Finds an entry in the first page of its hash, if that may be written without more ado. Where it does not, the entry may still be
+    /// there.
+    #[inline(always)]
+    pub(super) fn find_current(
+        &mut self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+    ) -> Result<Option<*mut u8>, StateError> {
+        let page = self.directory.page(hash);
+        if !arena.is_current(page) {
+            return Ok(None);
+        }
+        // SAFETY: a current page is in memory, and the directory holds table pages of this layout only (page 0 is never current).
+        let view = unsafe { TablePage::<K, V, P>::new(arena.at(page)) };
+        // SAFETY: the entry was found in the page.
+        let slot = view.find(hash, |entry| unsafe { Self::key_is(arena, entry, key) })?;
+        Ok(slot.map(|slot| view.entry(slot)))
     }
 
     /// Changes the value of a key if there is one.
@@ -211,21 +225,22 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         arena.discard(self.id, self.pages);
     }
 
+    /// Changes the value of a key wherever it is, or puts one in; `f` is told whether it was put in.
     #[inline(never)]
-    pub(super) fn update_slow<R>(
+    pub(super) fn update_or_add<R>(
         &mut self,
         arena: &mut Arena,
         hash: KeyHash,
         key: &[u8],
         init: impl FnOnce() -> V,
-        f: impl FnOnce(&mut V) -> R,
+        f: impl FnOnce(&mut V, bool) -> R,
     ) -> Result<R, StateError> {
         if let Some(place) = self.locate_to_write(arena, hash, key)? {
             // SAFETY: a located entry whose page was touched.
-            return unsafe { self.apply(arena, place.entry, f) };
+            return unsafe { self.apply(arena, place.entry, |value| f(value, false)) };
         }
         let mut value = init();
-        let result = f(&mut value);
+        let result = f(&mut value, true);
         let bytes = Self::encode(&mut self.scratch, &value);
         // SAFETY: the bytes are `value`'s own or the scratch buffer's; nothing below touches either.
         let bytes = unsafe { &*std::ptr::from_ref(bytes) };

@@ -1,5 +1,7 @@
 //! The event time of an operator: the minimum over its inputs.
 
+use std::ops::Range;
+
 use super::saved::{InputTime, MergeTime};
 use super::signal::{Combined, Output, Signals, Status};
 use super::standstill::{InputView, Standstill, explain};
@@ -14,11 +16,35 @@ use crate::element::{Nanos, Timestamp};
 /// - when all inputs that have not ended are idle, the watermark concludes on the largest that any input has announced, once;
 /// - when all have ended, it is [`Timestamp::MAX`].
 ///
+/// The inputs from the instances of one [operator](Producers::Operator) are one input to these rules: its watermark is the smallest of
+/// theirs, and it is idle when they all are.
+///
 /// Each call says what follows from it for those downstream.
 #[derive(Debug)]
 pub struct InputMerge {
     inputs: Vec<Input>,
+    /// The inputs that are one to the rules.
+    groups: Vec<Range<usize>>,
     output: Output,
+}
+
+/// The inputs that come through one exchange: one from each shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// How many inputs there are.
+    pub inputs: usize,
+    /// What is at their other ends.
+    pub producers: Producers,
+}
+
+/// What is at the other ends of an exchange's lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Producers {
+    /// Instances of a source, which read different partitions: each goes idle by itself.
+    Source,
+    /// Instances of an operator that an exchange feeds. All of them hear of the same sources, so they become idle or active together, a
+    /// moment apart. To go on without those that have yet to wake up would make what they are about to say late.
+    Operator,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,33 +57,49 @@ struct Input {
     ended: bool,
 }
 
-impl Input {
-    fn is_active(&self) -> bool {
-        !self.idle && !self.ended
-    }
+/// A group of inputs as one.
+#[derive(Clone, Copy)]
+struct Group {
+    watermark: Timestamp,
+    open: bool,
+    active: bool,
+}
 
-    /// Inputs that count are never behind the output, so that being behind it is what marks one that has yet to catch up.
+impl Group {
+    /// Those that count are never behind the output, so that being behind it is what marks one that has yet to catch up.
     fn counts(&self, output: Timestamp) -> bool {
-        self.is_active() && self.watermark >= output
+        self.active && self.watermark >= output
     }
 }
 
 impl InputMerge {
-    /// A merge of `inputs` inputs, all active, all at `start`: [`Timestamp::MIN`] for a fresh start; after a rescaling the smallest watermark
-    /// of the old instances (each key group keeps its own as a floor, see [`KeyGroupFloors`](super::KeyGroupFloors)).
-    pub fn new(inputs: usize, start: Timestamp, now: Nanos) -> Self {
+    /// A merge of inputs that are all active and all at `start`: [`Timestamp::MIN`] for a fresh start; after a rescaling the smallest
+    /// watermark of the old instances (each key group keeps its own as a floor, see [`KeyGroupFloors`](super::KeyGroupFloors)).
+    pub fn new(sides: &[Side], start: Timestamp, now: Nanos) -> Self {
         let input = Input { watermark: start, since: now, idle: false, ended: false };
-        InputMerge { inputs: vec![input; inputs], output: Output::starting_at(start) }
+        let mut groups = Vec::new();
+        let mut first = 0;
+        for side in sides {
+            let inputs = first..first + side.inputs;
+            first = inputs.end;
+            match side.producers {
+                Producers::Source => groups.extend(inputs.map(|input| input..input + 1)),
+                Producers::Operator => groups.push(inputs),
+            }
+        }
+        InputMerge { inputs: vec![input; first], groups, output: Output::starting_at(start) }
     }
 
     /// A merge that goes on from a checkpoint with the same inputs.
-    pub fn restore(saved: &MergeTime, now: Nanos) -> Self {
-        let inputs: Vec<Input> = saved
-            .inputs
-            .iter()
-            .map(|&InputTime { watermark, idle, ended }| Input { watermark, since: now, idle, ended })
-            .collect();
-        let mut merge = InputMerge { inputs, output: Output::starting_at(saved.output) };
+    ///
+    /// # Panics
+    /// Where there were more or fewer inputs.
+    pub fn restore(sides: &[Side], saved: &MergeTime, now: Nanos) -> Self {
+        let mut merge = InputMerge::new(sides, saved.output, now);
+        assert_eq!(merge.inputs.len(), saved.inputs.len(), "as many inputs as were saved");
+        for (input, &InputTime { watermark, idle, ended }) in merge.inputs.iter_mut().zip(&saved.inputs) {
+            *input = Input { watermark, since: now, idle, ended };
+        }
         merge.output.status = match merge.combined() {
             Combined::Active(_) => Status::Active,
             Combined::Idle(_) => Status::Idle,
@@ -143,8 +185,8 @@ impl InputMerge {
     /// Whether an input is active but does not count yet, because it came back from idleness behind the watermark: its late records
     /// are late for that reason.
     pub fn is_catching_up(&self, input: usize) -> bool {
-        let input = &self.inputs[input];
-        input.is_active() && !input.counts(self.output.watermark)
+        let group = self.group(self.group_of(input));
+        group.active && !self.inputs[input].ended && !group.counts(self.output.watermark)
     }
 
     /// All that a listener has to be told that knows nothing yet (after a restart): the watermark, and whether all inputs are idle
@@ -155,13 +197,17 @@ impl InputMerge {
 
     /// Why the watermark stands where it stands.
     pub fn held_back_by(&self) -> Standstill {
-        explain(self.inputs.iter().map(|input| InputView {
-            watermark: input.watermark,
-            since: input.since,
-            open: !input.ended,
-            idle: input.idle,
-            counts: input.counts(self.output.watermark),
-        }))
+        let views = self.groups.iter().flat_map(|inputs| {
+            let group = self.group(inputs);
+            self.inputs[inputs.clone()].iter().map(move |input| InputView {
+                watermark: input.watermark,
+                since: input.since,
+                open: !input.ended,
+                idle: !input.ended && !group.active,
+                counts: !input.ended && group.counts(self.output.watermark),
+            })
+        });
+        explain(views)
     }
 
     fn settle(&mut self) -> Signals {
@@ -173,12 +219,12 @@ impl InputMerge {
         let mut min = None;
         let mut max = Timestamp::MIN;
         let (mut any_open, mut any_active) = (false, false);
-        for input in &self.inputs {
-            any_open |= !input.ended;
-            any_active |= input.is_active();
-            max = max.max(input.watermark);
-            if input.counts(self.output.watermark) {
-                min = Some(min.map_or(input.watermark, |min: Timestamp| min.min(input.watermark)));
+        for group in self.groups.iter().map(|inputs| self.group(inputs)) {
+            any_open |= group.open;
+            any_active |= group.active;
+            max = max.max(group.watermark);
+            if group.counts(self.output.watermark) {
+                min = Some(min.map_or(group.watermark, |min: Timestamp| min.min(group.watermark)));
             }
         }
         match (any_open, any_active) {
@@ -186,6 +232,23 @@ impl InputMerge {
             (true, false) => Combined::Idle(max),
             (false, false) => Combined::Ended,
         }
+    }
+
+    fn group(&self, inputs: &Range<usize>) -> Group {
+        let inputs = &self.inputs[inputs.clone()];
+        let open = || inputs.iter().filter(|input| !input.ended);
+        let smallest = open().map(|input| input.watermark).min();
+        // What inputs that have all ended came to.
+        let last = || inputs.iter().map(|input| input.watermark).max();
+        Group {
+            watermark: smallest.or_else(last).unwrap_or(Timestamp::MIN),
+            open: smallest.is_some(),
+            active: open().any(|input| !input.idle),
+        }
+    }
+
+    fn group_of(&self, input: usize) -> &Range<usize> {
+        self.groups.iter().find(|inputs| inputs.contains(&input)).expect("every input is in a group")
     }
 }
 

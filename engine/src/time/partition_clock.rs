@@ -59,6 +59,11 @@ impl PartitionClock {
         self.generator.on_record(at);
     }
 
+    /// Whether it has to be told of every record; see [`SourceClock::needs_every_record`](super::SourceClock::needs_every_record).
+    pub fn needs_every_record(&self) -> bool {
+        matches!(self.generator, Generator::Custom(_))
+    }
+
     /// Records came, at `now`: the partition is active.
     #[inline]
     pub fn on_batch(&mut self, now: Nanos) {

@@ -16,7 +16,8 @@ use crate::source::PartitionId;
 ///
 /// A shard that reads no partition of the source is idle from the start, or has ended if the source is bounded.
 ///
-/// Use per batch of a partition: `on_record` for each record, `on_batch` once; then, once per step, `advance`.
+/// Use per batch of a partition: `on_record` for each record, or for the latest alone where it does not need every one; `on_batch` once;
+/// then, once per step, `advance`.
 pub struct SourceClock {
     partitions: Vec<Partition>,
     output: Output,
@@ -82,6 +83,12 @@ impl SourceClock {
     #[inline]
     pub fn on_record(&mut self, partition: usize, at: Timestamp) {
         self.partitions[partition].clock.on_record(at);
+    }
+
+    /// Whether a partition has to be told of every record. Otherwise of each batch only the greatest timestamp matters, and it will do to
+    /// tell that by [`SourceClock::on_record`].
+    pub fn needs_every_record(&self, partition: usize) -> bool {
+        self.partitions[partition].clock.needs_every_record()
     }
 
     /// Records of a partition came, at `now`. Once per batch.

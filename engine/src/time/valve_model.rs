@@ -7,7 +7,7 @@
 
 use proptest::prelude::*;
 
-use super::{InputMerge, Nanos, Signal, Timestamp};
+use super::{InputMerge, Nanos, Producers, Side, Signal, Timestamp};
 
 #[derive(Clone, Copy)]
 struct Channel {
@@ -154,7 +154,8 @@ proptest! {
     #[test]
     fn tm_10_to_13_agree_with_the_valve((inputs, events) in run()) {
         let mut valve = Valve::new(inputs);
-        let mut merge = InputMerge::new(inputs, Timestamp::MIN, Nanos(0));
+        let sides = [Side { inputs, producers: Producers::Source }];
+        let mut merge = InputMerge::new(&sides, Timestamp::MIN, Nanos(0));
         for event in events {
             let signals = match event {
                 Event::Watermark(input, to) => {
@@ -174,7 +175,7 @@ proptest! {
                     merge.end(input)
                 }
                 Event::SaveAndRestore => {
-                    merge = InputMerge::restore(&merge.save(), Nanos(1));
+                    merge = InputMerge::restore(&sides, &merge.save(), Nanos(1));
                     continue;
                 }
             };

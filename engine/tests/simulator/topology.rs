@@ -124,9 +124,7 @@ impl Topology {
             (_, true) => random.skewed(1, 400),
             _ => random.skewed(1, 1500),
         };
-        let windows = levels.iter().filter(|(_, level)| matches!(level, Level::Window { .. })).count();
-        // Where an input is idle, what a window further up gives out at last may be late for a second window.
-        let marks_idle = windows < 2 && random.one_in(4);
+        let marks_idle = random.one_in(4);
         let partitions = (0..random.between(1, 5)).map(|number| {
             let records = if random.one_in(6) { 0 } else { random.below(records + 1) };
             Partition::draw(random, number, records, keys, disorder, step, marks_idle)

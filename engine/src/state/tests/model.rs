@@ -178,9 +178,10 @@ impl<K: TestKey, V: TestValue, P: Probe> Run<K, V, P> {
                         &hashes,
                         |i| &keys[i].1,
                         |i| V::make(i as u64),
-                        |i, held| {
+                        |i, held, new| {
                             let (hash, key) = keys[i].clone();
                             let known = model.get(&(hash.0, key.clone())).cloned();
+                            assert_eq!(new, known.is_none());
                             assert_eq!(held.bytes(), known.unwrap_or_else(|| V::make(i as u64).bytes()));
                             *held = V::make(u64::from(value) + i as u64);
                             model.insert((hash.0, key), held.bytes());

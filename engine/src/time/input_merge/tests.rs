@@ -4,7 +4,15 @@ use super::*;
 const NOW: Nanos = Nanos(0);
 
 fn merge(inputs: usize) -> InputMerge {
-    InputMerge::new(inputs, Timestamp::MIN, NOW)
+    InputMerge::new(&[sources(inputs)], Timestamp::MIN, NOW)
+}
+
+fn sources(inputs: usize) -> Side {
+    Side { inputs, producers: Producers::Source }
+}
+
+fn operators(inputs: usize) -> Side {
+    Side { inputs, producers: Producers::Operator }
 }
 
 fn wm(ticks: i64) -> Signal {
@@ -116,7 +124,7 @@ fn an_ended_input_does_not_make_the_records_of_an_idle_one_late() {
 
 #[test]
 fn why_is_event_time_not_moving() {
-    let mut merge = InputMerge::new(3, Timestamp::MIN, Nanos(1));
+    let mut merge = InputMerge::new(&[sources(3)], Timestamp::MIN, Nanos(1));
     let _ = merge.watermark(0, Timestamp(10), Nanos(2));
     let _ = merge.watermark(1, Timestamp(4), Nanos(3));
     let _ = merge.watermark(2, Timestamp(12), Nanos(4));
@@ -134,7 +142,7 @@ fn tm_16_a_restored_merge_goes_on_as_if_nothing_had_happened() {
     let _ = merge.idle(1);
     let _ = at(&mut merge, 2, 120);
     let _ = at(&mut merge, 1, 50);
-    let mut restored = InputMerge::restore(&merge.save(), Nanos(77));
+    let mut restored = InputMerge::restore(&[sources(3)], &merge.save(), Nanos(77));
     assert_eq!(restored.save(), merge.save());
     assert!(restored.is_catching_up(1));
     assert_eq!(list(restored.restate()), [wm(100)]);
@@ -143,8 +151,42 @@ fn tm_16_a_restored_merge_goes_on_as_if_nothing_had_happened() {
 
 #[test]
 fn after_a_rescaling_inputs_hold_from_the_start() {
-    let mut merge = InputMerge::new(2, Timestamp(40), NOW);
+    let mut merge = InputMerge::new(&[sources(2)], Timestamp(40), NOW);
     assert_eq!(at(&mut merge, 0, 90), []);
     assert_eq!(at(&mut merge, 1, 30), []);
     assert_eq!(at(&mut merge, 1, 60), [wm(60)]);
+}
+
+#[test]
+fn tm_13_instances_of_one_operator_wake_up_together() {
+    let mut merge = InputMerge::new(&[operators(2)], Timestamp::MIN, NOW);
+    assert_eq!(at(&mut merge, 0, 10), []);
+    assert_eq!(at(&mut merge, 1, 10), [wm(10)]);
+    // One that is idle a moment before the other one is not passed by.
+    assert_eq!(list(merge.idle(0)), []);
+    assert_eq!(at(&mut merge, 1, 20), []);
+    assert_eq!(at(&mut merge, 0, 20), [wm(20)]);
+    let _ = merge.idle(0);
+    assert_eq!(list(merge.idle(1)), [Signal::Idle]);
+    // The first to wake up waits for the other, which is about to hear the same.
+    assert_eq!(at(&mut merge, 1, 30), [Signal::Active]);
+    assert!(!merge.is_catching_up(0));
+    assert_eq!(list(merge.idle(1)), [Signal::Idle]);
+    assert_eq!(at(&mut merge, 0, 30), [Signal::Active, wm(30)]);
+}
+
+#[test]
+fn tm_13_instances_of_one_operator_catch_up_together() {
+    let mut merge = InputMerge::new(&[sources(1), operators(2)], Timestamp::MIN, NOW);
+    let _ = (merge.idle(1), merge.idle(2));
+    assert_eq!(at(&mut merge, 0, 100), [wm(100)]);
+    assert_eq!(at(&mut merge, 1, 120), []);
+    assert!(merge.is_catching_up(2), "one is not there yet, so neither counts");
+    assert_eq!(at(&mut merge, 0, 200), [wm(200)]);
+    assert_eq!(at(&mut merge, 1, 220), []);
+    assert_eq!(at(&mut merge, 2, 210), []);
+    assert!(!merge.is_catching_up(1));
+    assert_eq!(at(&mut merge, 0, 230), [wm(210)]);
+    assert_eq!(list(merge.end(2)), [wm(220)]);
+    assert_eq!(list(merge.end(1)), [wm(230)]);
 }
