@@ -8,6 +8,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::channel::{BatchShape, ChannelError, Inlet, Outlet};
+use crate::operator::side::Slot;
 use crate::operator::{Driven, OpId};
 use crate::sink::Delivery;
 use crate::source::Replay;
@@ -78,6 +79,10 @@ pub enum Partitioner {
     Hash,
     /// To all shards in turn.
     Rebalance,
+    /// To the same shard.
+    Forward,
+    /// To every shard.
+    Broadcast,
 }
 
 impl Partitioner {
@@ -85,6 +90,8 @@ impl Partitioner {
         match self {
             Partitioner::Hash => "HASH",
             Partitioner::Rebalance => "REBALANCE",
+            Partitioner::Forward => "FORWARD",
+            Partitioner::Broadcast => "BROADCAST",
         }
     }
 }
@@ -113,6 +120,10 @@ pub(crate) enum Role {
     Inner,
 }
 
+/// The number of an input of an operator that may have several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Port(pub u8);
+
 /// The number of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(hidden)]
@@ -122,14 +133,22 @@ pub struct ExchangeId(pub(crate) usize);
 pub(crate) struct ExchangeNode {
     pub(crate) partitioner: Partitioner,
     pub(crate) from: OpId,
-    pub(crate) to: Option<OpId>,
+    pub(crate) to: Option<(OpId, Port)>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct ChainNode {
     pub(crate) ops: Vec<OpId>,
-    /// What it writes, where it does not end in a sink.
+    /// What it writes at its end, where that is not a sink.
     pub(crate) output: Option<ExchangeId>,
+    /// What it writes beside: its side outputs.
+    pub(crate) sides: Vec<ExchangeId>,
+}
+
+impl ChainNode {
+    fn writes(&self, exchange: ExchangeId) -> bool {
+        self.output == Some(exchange) || self.sides.contains(&exchange)
+    }
 }
 
 /// The whole graph.
@@ -139,9 +158,16 @@ pub struct Plan {
     pub(crate) exchanges: Vec<ExchangeNode>,
     /// In the order in which records pass: what a chain writes is read by a later one.
     pub(crate) chains: Vec<ChainNode>,
+    /// What is legal and yet probably not meant.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Plan {
+    /// What is legal and yet probably not meant, in sentences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// The name of an operator.
     pub fn name(&self, op: OpId) -> &str {
         &self.ops[usize::from(op.0)].name
@@ -154,8 +180,8 @@ impl Plan {
 
     /// What is at the producers' ends of an exchange.
     pub(crate) fn producers(&self, exchange: ExchangeId) -> Producers {
-        let writes = |chain: &&ChainNode| chain.output == Some(exchange);
-        let chain = self.chains.iter().find(writes).expect("a checked plan has a chain that writes it");
+        let writer = self.chains.iter().find(|chain| chain.writes(exchange));
+        let chain = writer.expect("a checked plan has a chain that writes it");
         match self.ops[usize::from(chain.ops[0].0)].role {
             Role::Source(_) => Producers::Source,
             Role::Sink(_) | Role::Inner => Producers::Operator,
@@ -192,13 +218,24 @@ impl Plan {
             let names: Vec<&str> = chain.ops.iter().map(|op| self.name(*op)).collect();
             let _ = write!(text, "chain {number}: {}", names.join(" -> "));
             if let Some(exchange) = chain.output {
-                let node = &self.exchanges[exchange.0];
-                let to = node.to.map_or("?", |op| self.name(op));
-                let _ = write!(text, " --{}--> {to}", node.partitioner.as_str());
+                self.explain_exchange(&mut text, exchange);
             }
             text.push('\n');
+            for side in &chain.sides {
+                let _ = write!(text, "  beside, {}", self.name(self.exchanges[side.0].from));
+                self.explain_exchange(&mut text, *side);
+                text.push('\n');
+            }
         }
         text
+    }
+}
+
+impl Plan {
+    fn explain_exchange(&self, text: &mut String, exchange: ExchangeId) {
+        let node = &self.exchanges[exchange.0];
+        let to = node.to.map_or("?", |(op, _)| self.name(op));
+        let _ = write!(text, " --{}--> {to}", node.partitioner.as_str());
     }
 }
 
@@ -212,10 +249,11 @@ pub(crate) type MakeSegment = Box<dyn FnOnce(&mut dyn Lanes) -> Driven>;
 /// Gives the ends of exchanges to the chains that use them.
 #[doc(hidden)]
 pub trait Lanes {
-    /// The producer's ends of an exchange on this shard, one for each consumer shard.
+    /// The producer's ends of an exchange on this shard, one for each consumer shard (for [`Partitioner::Forward`], for
+    /// this one alone).
     fn outlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Result<Vec<Outlet>, ChannelError>;
-    /// The operator at the consumer's end of an exchange.
-    fn consumer(&self, exchange: ExchangeId) -> OpId;
+    /// The operator at the consumer's end of an exchange, and the input of it.
+    fn consumer(&self, exchange: ExchangeId) -> (OpId, Port);
     /// What is at the producers' ends of an exchange.
     fn producers(&self, exchange: ExchangeId) -> Producers;
     /// The consumer's ends of an exchange on this shard, one for each producer shard.
@@ -228,6 +266,7 @@ pub(crate) struct GraphBuilder {
     plan: Plan,
     makers: Vec<MakeSegment>,
     errors: Vec<BuildError>,
+    tags: Vec<Rc<Slot>>,
     kinds: BTreeMap<&'static str, u32>,
 }
 
@@ -261,6 +300,10 @@ impl GraphBuilder {
         self.plan.ops[usize::from(op.0)].name = name;
     }
 
+    pub(crate) fn tag(&mut self, slot: Rc<Slot>) {
+        self.tags.push(slot);
+    }
+
     pub(crate) fn error(&mut self, error: BuildError) {
         self.errors.push(error);
     }
@@ -287,8 +330,8 @@ impl GraphBuilder {
         ExchangeId(self.plan.exchanges.len() - 1)
     }
 
-    pub(crate) fn consume(&mut self, exchange: ExchangeId, by: OpId) {
-        self.plan.exchanges[exchange.0].to = Some(by);
+    pub(crate) fn consume(&mut self, exchange: ExchangeId, by: OpId, port: Port) {
+        self.plan.exchanges[exchange.0].to = Some((by, port));
     }
 
     pub(crate) fn chain(&mut self, chain: ChainNode, make: MakeSegment) {
@@ -327,8 +370,20 @@ impl GraphBuilder {
                     .push(BuildError::LeadsNowhere { name: op.name.clone(), place: place(op.built_at) });
             }
         }
+        for tag in self.tags.iter().filter(|tag| tag.of.get().is_none()) {
+            let place = place(tag.built_at);
+            self.plan.warnings.push(format!(
+                "nobody reads the side output `{}`, made at {place}: what is given to it is forgotten; read it with .side_output(..)",
+                tag.name
+            ));
+        }
         if self.errors.is_empty() {
-            Ok(Built { plan: self.plan, makers: self.makers })
+            // A chain that reads an exchange begins with an operator that was built after those of the chain that writes it.
+            let mut chains: Vec<_> = self.plan.chains.into_iter().zip(self.makers).collect();
+            chains.sort_by_key(|(chain, _)| chain.ops[0]);
+            let (chains, makers) = chains.into_iter().unzip();
+            self.plan.chains = chains;
+            Ok(Built { plan: self.plan, makers })
         } else {
             Err(self.errors)
         }

@@ -16,11 +16,14 @@ pub(crate) mod failure;
 pub(crate) mod filter;
 pub(crate) mod flat_map;
 pub(crate) mod fold;
+pub(crate) mod fork;
+pub(crate) mod inputs;
 pub(crate) mod inspect;
 pub(crate) mod keyed;
 pub(crate) mod keyed_state;
 pub(crate) mod map;
 pub(crate) mod segment;
+pub(crate) mod side;
 pub(crate) mod sink;
 pub(crate) mod source;
 pub(crate) mod typed;
@@ -30,6 +33,7 @@ pub(crate) mod window;
 
 pub use failure::{Cause, Failure};
 pub use flat_map::Out;
+pub use side::Tag;
 pub use value::Value;
 pub use window::WindowResult;
 

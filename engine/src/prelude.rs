@@ -4,7 +4,7 @@ pub use crate::element::Timestamp;
 pub use crate::graph::Flow;
 pub use crate::job::{Job, JobError, JobHandle, JobStatus, Summary};
 pub use crate::key::Key;
-pub use crate::operator::{Out, Value, WindowResult};
+pub use crate::operator::{Out, Tag, Value, WindowResult};
 pub use crate::record::{Record, View};
 pub use crate::runtime::driver::DriverKind;
 pub use crate::runtime::restart::RestartStrategy;

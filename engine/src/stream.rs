@@ -18,8 +18,10 @@
 mod ends;
 mod exchanges;
 mod folds;
+mod sides;
 mod sources;
 mod stateless;
+mod unions;
 mod values;
 mod windows;
 
@@ -33,6 +35,7 @@ use std::panic::Location;
 
 use crate::channel::ChannelError;
 use crate::graph::{ChainNode, ExchangeId, Flow, Lanes};
+use crate::operator::side::Sides;
 use crate::operator::{Chain, Driven, OpId, Push};
 
 /// A stream of records of type `T`. `C` is the chain that gives them, always inferred.
@@ -50,9 +53,16 @@ pub(crate) struct Path {
     pub(crate) ops: Vec<OpId>,
     /// Whether records have event time.
     pub(crate) timed: bool,
+    /// What its operators give out beside.
+    pub(crate) sides: Sides,
 }
 
 impl Path {
+    /// The path of a chain that is about to begin.
+    pub(crate) fn new(flow: Flow, timed: bool) -> Path {
+        Path { flow, ops: Vec::new(), timed, sides: Sides::default() }
+    }
+
     /// The last operator.
     pub(crate) fn last(&self) -> OpId {
         *self.ops.last().expect("a chain begins with an operator")
@@ -77,12 +87,14 @@ impl Path {
         output: Option<ExchangeId>,
         push: impl FnOnce(&mut dyn Lanes) -> Result<P, ChannelError> + 'static,
     ) {
-        let Path { flow, ops, .. } = self;
+        let Path { flow, ops, sides, .. } = self;
+        let node = ChainNode { ops, output, sides: sides.exchanges() };
         let make = Box::new(move |lanes: &mut dyn Lanes| -> Driven {
             let push = push(lanes)?;
-            chain.drive(lanes, push)
+            let segment = chain.drive(lanes, push)?;
+            sides.beside(segment, lanes)
         });
-        flow.graph.borrow_mut().chain(ChainNode { ops, output }, make);
+        flow.graph.borrow_mut().chain(node, make);
     }
 }
 

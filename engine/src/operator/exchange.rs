@@ -5,8 +5,9 @@ use std::task::Poll;
 use super::failure::{Blame, Cause, Failure, raise};
 use super::segment::{OpenContext, Tail};
 use super::{Chain, OpId, Push};
-use crate::channel::{ChannelError, Outlet};
+use crate::channel::{BatchShape, ChannelError, Outlet};
 use crate::element::{Epoch, KeyHash, ShardId, Timestamp};
+use crate::graph::{ExchangeId, Lanes, Partitioner, Port};
 use crate::key::{HashSeed, Key};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
@@ -49,26 +50,46 @@ impl<R: ?Sized, Q: Key + ?Sized, F: for<'x> Fn(&'x R) -> &'x Q + 'static> KeyFn<
 /// The producer's ends of one exchange on one shard, and what all exchanges do with them.
 pub(crate) struct Outlets {
     op: OpId,
-    /// The operator at the other end, whose name the channel's records are saved under.
-    to: OpId,
+    /// The operator at the other end, whose name the channel's records are saved under, and the input of it.
+    to: (OpId, Port),
     to_name: String,
     shard: ShardId,
     shards: u16,
+    /// One for each shard, or one to the same shard.
     lanes: Vec<Outlet>,
+    partitioner: Partitioner,
 }
 
 impl Outlets {
-    pub(crate) fn new(op: OpId, to: OpId, lanes: Vec<Outlet>) -> Self {
-        Outlets { op, to, to_name: String::new(), shard: ShardId(0), shards: 1, lanes }
+    /// The producer's ends of an exchange that `op` writes.
+    pub(crate) fn new(
+        op: OpId,
+        exchange: ExchangeId,
+        partitioner: Partitioner,
+        shape: BatchShape,
+        lanes: &mut dyn Lanes,
+    ) -> Result<Self, ChannelError> {
+        let to = lanes.consumer(exchange);
+        let lanes = lanes.outlets(exchange, shape)?;
+        Ok(Outlets { op, to, to_name: String::new(), shard: ShardId(0), shards: 1, lanes, partitioner })
     }
 
-    fn open(&mut self, context: &OpenContext) {
+    pub(crate) fn open(&mut self, context: &OpenContext) {
         self.shard = context.shard;
         self.shards = context.shards;
-        self.to_name = context.name(self.to).to_owned();
+        self.to_name = context.name(self.to.0).to_owned();
     }
 
-    fn each(
+    pub(crate) fn ready(&mut self) -> bool {
+        self.lanes.iter_mut().all(Outlet::ready)
+    }
+
+    /// The first lane: where there is but one, all of them.
+    pub(crate) fn lane(&mut self) -> &mut Outlet {
+        &mut self.lanes[0]
+    }
+
+    pub(crate) fn each(
         &mut self,
         mut act: impl FnMut(&mut Outlet) -> Result<(), ChannelError>,
     ) -> Result<(), Box<Failure>> {
@@ -80,27 +101,34 @@ impl Outlets {
 
     /// After a record was given to a lane.
     #[inline(always)]
-    fn appended(&mut self, result: Result<(), ChannelError>) {
+    pub(crate) fn appended(&mut self, result: Result<(), ChannelError>) {
         if let Err(error) = result {
             raise(self.op, Cause::fatal(error));
         }
     }
 
-    fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
-        let (from, to_name, op) = (self.shard, &self.to_name, self.op);
-        for (to, lane) in self.lanes.iter_mut().enumerate() {
+    pub(crate) fn switch(
+        &mut self,
+        epoch: Epoch,
+        snapshot: &mut ShardSnapshot,
+    ) -> Result<(), Box<Failure>> {
+        let (from, to_name, op, port) = (self.shard, &self.to_name, self.op, self.to.1);
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
             let mut frames = Vec::new();
             lane.switch(epoch, &mut frames)
                 .map_err(|error| Box::new(Failure::of(op, Cause::fatal(error))))?;
             if !frames.is_empty() {
-                let to = ShardId(to as u16);
-                snapshot.unsent.push(ChannelSnapshot { operator: to_name.clone(), from, to, frames });
+                let to = match self.partitioner {
+                    Partitioner::Forward => from,
+                    _ => ShardId(number as u16),
+                };
+                snapshot.unsent.push(ChannelSnapshot { operator: to_name.clone(), port, from, to, frames });
             }
         }
         Ok(())
     }
 
-    fn gauge(&self, gauges: &mut Gauges) {
+    pub(crate) fn gauge(&self, gauges: &mut Gauges) {
         for lane in &self.lanes {
             gauges.ring(lane.fill());
         }
@@ -121,7 +149,7 @@ macro_rules! exchange_control {
             Ok(())
         }
         fn ready(&mut self) -> bool {
-            self.outlets.lanes.iter_mut().all(Outlet::ready)
+            self.outlets.ready()
         }
         fn flush(&mut self) -> Result<(), Box<Failure>> {
             self.outlets.each(Outlet::flush)
@@ -239,12 +267,88 @@ impl Tail for Rebalance {
     exchange_control!();
 }
 
-/// The target of a restored record of an exchange without keys: dealt by its old channel, so that order within it is kept.
-pub(crate) fn rebalanced_target(from: ShardId, to: ShardId, shards: u16) -> ShardId {
-    ShardId((from.0.wrapping_add(to.0)) % shards)
+/// An exchange without keys to the same shard, where a new chain begins.
+pub(crate) struct Forward {
+    outlets: Outlets,
 }
 
-/// The target of a restored record of an exchange by key.
-pub(crate) fn hashed_target(hash: KeyHash, shards: u16) -> ShardId {
-    hash.shard(shards)
+impl Forward {
+    pub(crate) fn new(outlets: Outlets) -> Self {
+        Forward { outlets }
+    }
+
+    fn opened(&mut self, context: &OpenContext) {
+        self.outlets.open(context);
+    }
+}
+
+impl<C: Chain> Push<C> for Forward
+where
+    C::Record: Record,
+{
+    #[inline(always)]
+    fn push(&mut self, item: C::Item<'_>, at: Timestamp) {
+        let appended = C::append_unkeyed(&item, at, self.outlets.lane());
+        self.outlets.appended(appended);
+    }
+
+    fn tail(&mut self) -> &mut dyn Tail {
+        self
+    }
+}
+
+impl Tail for Forward {
+    exchange_control!();
+}
+
+/// An exchange that gives every record to every shard (Flink's `broadcast`).
+pub(crate) struct Broadcast {
+    outlets: Outlets,
+}
+
+impl Broadcast {
+    pub(crate) fn new(outlets: Outlets) -> Self {
+        Broadcast { outlets }
+    }
+
+    fn opened(&mut self, context: &OpenContext) {
+        self.outlets.open(context);
+    }
+}
+
+impl<C: Chain> Push<C> for Broadcast
+where
+    C::Record: Record,
+{
+    #[inline(always)]
+    fn push(&mut self, item: C::Item<'_>, at: Timestamp) {
+        for target in 0..self.outlets.lanes.len() {
+            let appended = C::append_unkeyed(&item, at, &mut self.outlets.lanes[target]);
+            self.outlets.appended(appended);
+        }
+    }
+
+    fn tail(&mut self) -> &mut dyn Tail {
+        self
+    }
+}
+
+impl Tail for Broadcast {
+    exchange_control!();
+}
+
+/// Whether a restored record of a channel belongs to a shard, where the number of shards has changed. `hash` is the record's.
+pub(crate) fn belongs(
+    partitioner: Partitioner,
+    (from, to): (ShardId, ShardId),
+    hash: impl FnOnce() -> KeyHash,
+    (shard, shards): (ShardId, u16),
+) -> bool {
+    match partitioner {
+        Partitioner::Hash => hash().shard(shards) == shard,
+        // Dealt by the old channel, so that order within it is kept.
+        Partitioner::Rebalance | Partitioner::Forward => (from.0.wrapping_add(to.0)) % shards == shard.0,
+        // What one old shard was still to see, every new one sees: they all go on from that shard's state.
+        Partitioner::Broadcast => to == ShardId(0),
+    }
 }

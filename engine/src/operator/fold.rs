@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use super::failure::{BatchCursor, Blame, Cause, Failure, raise};
 use super::keyed::{Fed, FromExchange, Operator};
 use super::keyed_state::KeyedState;
+use super::inputs::One;
 use super::segment::OpenContext;
 use super::typed::BatchOf;
 use super::{OpId, Push, owned_items};
@@ -136,7 +137,7 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>, E: Emit<K, R::Acc>> Fed for KeyedFo
 }
 
 impl<T: Record, K: Key + ?Sized, R: Rule<T>, E: Emit<K, R::Acc>> Operator for KeyedFold<T, K, R, E> {
-    type In = T;
+    type In = One<T>;
 
     fn op(&self) -> OpId {
         self.op

@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
-use super::failure::Failure;
+use super::failure::{Cause, Failure};
 use super::filter::items_of;
-use super::segment::{OpenContext, Progress, Segment, StepContext, Tail};
-use super::typed::{BatchOf, trust};
+use super::inputs::Inputs;
+use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
 use super::{Chain, Driven, OpId, Push};
 use crate::arena::Arena;
 use crate::channel::{BatchShape, ChannelError, Frame, Inlet, Outlet, Peek};
 use crate::element::{Epoch, KeyHash, Nanos, ShardId, Timestamp};
-use crate::graph::{ExchangeId, Lanes, Partitioner};
+use crate::graph::{ExchangeId, Lanes, Partitioner, Port};
 use crate::key::Key;
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
@@ -73,8 +73,8 @@ pub enum Firing {
 
 /// An operator at the head of a chain, fed by an exchange.
 pub trait Operator: Fed {
-    /// What it is fed.
-    type In: Record;
+    /// What it is fed: [`One`](super::inputs::One) stream, or several.
+    type In: Inputs;
 
     /// Its number in the graph.
     fn op(&self) -> OpId;
@@ -83,7 +83,7 @@ pub trait Operator: Fed {
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>>;
 
     /// Takes a batch. Failures unwind.
-    fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &BatchOf<'_, Self::In>, push: &mut P);
+    fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &<Self::In as Inputs>::Batch<'_>, push: &mut P);
 
     /// Event time has come to `at`: does a bounded piece of what falls due.
     fn watermark<P: Push<FromExchange<Self>>>(&mut self, at: Timestamp, push: &mut P) -> Firing {
@@ -109,17 +109,22 @@ pub trait Operator: Fed {
     }
 }
 
-/// The beginning of a chain fed by an exchange.
+/// One input of an operator: the consumer's side of an exchange, not opened yet.
+pub(crate) struct InputEnd {
+    pub(crate) exchange: ExchangeId,
+    pub(crate) partitioner: Partitioner,
+    pub(crate) shape: BatchShape,
+}
+
+/// The beginning of a chain fed by an exchange, or by several.
 pub struct FromExchange<H> {
     head: H,
-    exchange: ExchangeId,
-    partitioner: Partitioner,
-    shape: BatchShape,
+    ends: Vec<InputEnd>,
 }
 
 impl<H: Operator> FromExchange<H> {
-    pub(crate) fn new(head: H, exchange: ExchangeId, partitioner: Partitioner, shape: BatchShape) -> Self {
-        FromExchange { head, exchange, partitioner, shape }
+    pub(crate) fn new(head: H, ends: Vec<InputEnd>) -> Self {
+        FromExchange { head, ends }
     }
 }
 
@@ -127,42 +132,66 @@ impl<H: Operator> Chain for FromExchange<H> {
     items_of!(H);
 
     fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Driven {
-        let inlets = lanes.inlets(self.exchange, self.shape)?;
-        let side = Side { inputs: inlets.len(), producers: lanes.producers(self.exchange) };
+        let mut inlets = Vec::new();
+        let mut ports = Vec::new();
+        for end in self.ends {
+            let first = inlets.len();
+            inlets.extend(lanes.inlets(end.exchange, end.shape)?);
+            let side = Side { inputs: inlets.len() - first, producers: lanes.producers(end.exchange) };
+            ports.push(OpenPort { first, side, partitioner: end.partitioner, shape: end.shape });
+        }
+        let sides: Vec<Side> = ports.iter().map(|port| port.side).collect();
         Ok(Box::new(OperatorSegment {
-            merge: InputMerge::new(&[side], Timestamp::MIN, Nanos(0)),
-            side,
+            merge: InputMerge::new(&sides, Timestamp::MIN, Nanos(0)),
             head: self.head,
             push,
             name: String::new(),
+            shard: ShardId(0),
             inlets,
-            partitioner: self.partitioner,
+            ports,
             first: 0,
-            shape: self.shape,
             due: VecDeque::new(),
-            ended: false,
+            said: Said::NOTHING,
         }))
     }
+}
+
+/// One input of an operator.
+struct OpenPort {
+    /// Its first lane.
+    first: usize,
+    side: Side,
+    partitioner: Partitioner,
+    shape: BatchShape,
 }
 
 struct OperatorSegment<H, P> {
     head: H,
     push: P,
     name: String,
+    shard: ShardId,
+    /// Of all inputs, one after the other.
     inlets: Vec<Inlet>,
-    partitioner: Partitioner,
-    shape: BatchShape,
-    side: Side,
+    ports: Vec<OpenPort>,
     merge: InputMerge,
     /// The input that is looked at first in the next step.
     first: usize,
     /// What event time has done and is still to be carried out, before any more input is taken. A watermark stays at the front until
     /// all that it makes due has been fired.
     due: VecDeque<Signal>,
-    ended: bool,
+    said: Said,
 }
 
 impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
+    /// The input that a lane belongs to.
+    #[inline]
+    fn port_of(&self, inlet: usize) -> usize {
+        match self.ports.len() {
+            1 => 0,
+            _ => self.ports.iter().rposition(|port| port.first <= inlet).expect("the first one begins at 0"),
+        }
+    }
+
     /// Carries out what is due. Returns whether input may be taken again.
     fn fire(&mut self, progress: &mut Progress) -> Result<bool, Box<Failure>> {
         let mut pieces = 0;
@@ -172,28 +201,19 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                 return Ok(false);
             }
             progress.worked = true;
-            match signal {
-                Signal::Advance(at) => {
-                    if pieces == FIRING_PIECES_PER_STEP {
-                        return Ok(false);
-                    }
-                    pieces += 1;
-                    if self.head.watermark(at, &mut self.push) == Firing::More {
-                        continue;
-                    }
-                    self.push.tail().watermark(at)?;
+            if let Signal::Advance(at) = signal {
+                if pieces == FIRING_PIECES_PER_STEP {
+                    return Ok(false);
                 }
-                // Repeating the watermark tells those downstream to wait for us again.
-                Signal::Active => self.push.tail().watermark(self.merge.current())?,
-                Signal::Idle => self.push.tail().idle()?,
-                Signal::End => {
-                    self.push.tail().end()?;
-                    self.ended = true;
+                pieces += 1;
+                if self.head.watermark(at, &mut self.push) == Firing::More {
+                    continue;
                 }
             }
+            self.said.say(signal, self.push.tail())?;
             self.due.pop_front();
         }
-        Ok(!self.ended)
+        Ok(!self.said.ended)
     }
 
     /// Takes frames of one input, and at most so many `batches`. Returns whether other inputs may be looked at.
@@ -205,6 +225,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
         progress: &mut Progress,
     ) -> Result<bool, Box<Failure>> {
         let moved = self.pages_moved();
+        let port = self.port_of(input);
         for _ in 0..FRAMES_PER_INPUT {
             if *batches == 0 || self.pages_moved() - moved >= PAGES_MOVED_PER_STEP {
                 return Ok(false);
@@ -221,7 +242,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                 }
                 Peek::Frame(Frame::Batch(batch)) => {
                     *batches -= 1;
-                    self.head.batch(&trust(batch), &mut self.push);
+                    self.head.batch(&H::In::batch(port, batch), &mut self.push);
                     self.merge.active(input)
                 }
                 Peek::Frame(Frame::Watermark(at)) => self.merge.watermark(input, at, context.now),
@@ -244,31 +265,47 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
         self.head.arena().map_or(0, |arena| arena.pages_moved())
     }
 
-    fn restore(&mut self, restored: &Restored, shard: ShardId, shards: u16) -> Result<(), Box<Failure>> {
-        let failed = |op: OpId, error| Box::new(Failure::of(op, error));
-        let op = self.head.op();
-        restored
-            .check_in_flight(&self.name, &H::In::layout())
-            .map_err(|error| failed(op, super::Cause::fatal(error)))?;
-        for (from, frames) in restored
-            .in_flight(&self.name, self.partitioner, self.shape, shard, shards)
-            .map_err(|error| failed(op, super::Cause::fatal(error)))?
-        {
-            let lane = from.index() % self.inlets.len();
-            self.inlets[lane].restore(&frames).map_err(|error| failed(op, super::Cause::fatal(error)))?;
-        }
+    fn restore(&mut self, restored: &Restored, shards: u16) -> Result<(), Box<Failure>> {
+        self.restore_in_flight(restored, shards)
+            .map_err(|cause| Box::new(Failure::of(self.head.op(), cause)))?;
+        let sides: Vec<Side> = self.ports.iter().map(|port| port.side).collect();
         if restored.shards() == shards {
-            if let Some(inputs) = restored.inputs(shard, &self.name) {
+            if let Some(inputs) = restored.inputs(self.shard, &self.name) {
                 // What has ended says so again, from the sources on; a source with new partitions does not.
-                self.merge = InputMerge::restore(&[self.side], &inputs.merge.reopened(), Nanos(0));
+                self.merge = InputMerge::restore(&sides, &inputs.merge.reopened(), Nanos(0));
                 // A firing that the checkpoint interrupted goes on where it was.
                 self.due.extend(inputs.due.iter().filter(|signal| **signal != Signal::End));
             }
         } else {
             let start = restored.least_watermark(&self.name);
-            self.merge = InputMerge::new(&[self.side], start, Nanos(0));
+            self.merge = InputMerge::new(&sides, start, Nanos(0));
             // What an interrupted firing had left fires now: nobody will announce this watermark again.
             self.due.extend((start > Timestamp::MIN).then_some(Signal::Advance(start)));
+        }
+        self.said.watermark = self.merge.current();
+        self.said.idle = self.merge.is_idle();
+        for signal in self.due.iter().rev() {
+            match signal {
+                // What is still to be said has not been said.
+                Signal::Idle => self.said.idle = false,
+                Signal::Active => self.said.idle = true,
+                Signal::Advance(_) | Signal::End => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings back the records that were on their way here.
+    fn restore_in_flight(&mut self, restored: &Restored, shards: u16) -> Result<(), Cause> {
+        restored.check_in_flight(&self.name, &H::In::layouts(self.ports.len())).map_err(Cause::fatal)?;
+        for (number, port) in self.ports.iter().enumerate() {
+            let frames = restored
+                .in_flight(&self.name, Port(number as u8), port.partitioner, port.shape, self.shard, shards)
+                .map_err(Cause::fatal)?;
+            for (from, frames) in frames {
+                let lane = port.first + from.index() % port.side.inputs;
+                self.inlets[lane].restore(&frames).map_err(Cause::fatal)?;
+            }
         }
         Ok(())
     }
@@ -281,16 +318,21 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
 
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
         self.name = context.name(self.head.op()).to_owned();
+        self.shard = context.shard;
         self.head.open(context)?;
         self.push.tail().open(context)?;
         match &context.restored {
-            Some(restored) => self.restore(restored, context.shard, context.shards),
+            Some(restored) => self.restore(restored, context.shards),
             None => Ok(()),
         }
     }
 
     fn step(&mut self, context: &StepContext) -> Result<Progress, Box<Failure>> {
         let mut progress = Progress::default();
+        if !context.room {
+            progress.blocked = self.has_input();
+            return Ok(progress);
+        }
         if !self.fire(&mut progress)? {
             return Ok(progress);
         }
@@ -307,24 +349,28 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
     }
 
     fn has_input(&self) -> bool {
-        !self.ended && (!self.due.is_empty() || self.inlets.iter().any(Inlet::has_input))
+        !self.said.ended && (!self.due.is_empty() || self.inlets.iter().any(Inlet::has_input))
     }
 
     fn ended(&self) -> bool {
-        self.ended
+        self.said.ended
+    }
+
+    fn said(&self) -> Said {
+        self.said
     }
 
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
         for inlet in &mut self.inlets {
             inlet
                 .switch(epoch)
-                .map_err(|error| Box::new(Failure::of(self.head.op(), super::Cause::fatal(error))))?;
+                .map_err(|error| Box::new(Failure::of(self.head.op(), Cause::fatal(error))))?;
         }
         snapshot.inputs.push(InputsSnapshot {
             operator: self.name.clone(),
             merge: self.merge.save(),
             due: self.due.iter().copied().collect(),
-            record: H::In::layout(),
+            records: H::In::layouts(self.ports.len()),
         });
         if let Some(operator) = self.head.switch(epoch) {
             snapshot.operators.push(operator);
@@ -341,6 +387,16 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
 
     fn inlets(&mut self) -> &mut [Inlet] {
         &mut self.inlets
+    }
+
+    fn lane(&self, inlet: usize) -> (Port, ShardId) {
+        let number = self.port_of(inlet);
+        let port = &self.ports[number];
+        let from = match port.partitioner {
+            Partitioner::Forward => self.shard,
+            _ => ShardId((inlet - port.first) as u16),
+        };
+        (Port(number as u8), from)
     }
 
     fn arena(&mut self) -> Option<&mut Arena> {

@@ -1,5 +1,6 @@
 //! The keyed state of one operator on one shard: its arena, its tables, and how they come back from a checkpoint.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::OpId;
@@ -11,18 +12,24 @@ use crate::element::{KeyGroups, KeyHash, ShardId};
 use crate::key::Key;
 use crate::record::{Layout, Record};
 use crate::runtime::restored::{RestoreFailure, Restored};
-use crate::runtime::snapshot::OperatorSnapshot;
+use crate::runtime::snapshot::{OperatorSnapshot, StateSnapshot};
 use crate::state::{StateError, Table, TableMeta};
 
 /// How many pages a walk through another shard's table reads at a time.
 const IMPORT_PAGES: usize = 64;
 
-/// The tables of one state of an operator, in an arena of their own.
-pub(crate) struct KeyedTables<K: Key + ?Sized, V: Record> {
+/// The states of an operator: tables of any types, in an arena of its own.
+pub(crate) struct OperatorState {
     arena: Arena,
-    name: StateName,
+    operator: String,
     mine: KeyGroups,
-    types: std::marker::PhantomData<fn() -> (Box<K>, V)>,
+    declared: Vec<StateSnapshot>,
+}
+
+/// A state of an operator, by its name: what the tables are made for that hold it.
+pub(crate) struct State<K: ?Sized, V> {
+    name: StateName,
+    types: PhantomData<fn() -> (Box<K>, V)>,
 }
 
 /// The state of an operator on a shard of the time before a rescaling.
@@ -31,55 +38,93 @@ pub(crate) struct OldShard {
     groups: KeyGroups,
 }
 
-impl<K: Key + ?Sized, V: Record> KeyedTables<K, V> {
-    /// Makes or restores the arena of an operator. Layouts are compared with what the checkpoint was written with.
-    pub(crate) fn open(context: &OpenContext, op: OpId, state: &str) -> Result<Self, Box<Failure>> {
-        let name = StateName::new(context.name(op), state);
-        let config = ArenaConfig { budget: context.budget.clone(), ..ArenaConfig::new(context.name(op)) };
-        let arena =
-            Self::arena_of(context, config, &name).map_err(|cause| Box::new(Failure::of(op, cause)))?;
-        let mine = KeyGroups::of_shard(context.shard, context.shards);
-        Ok(KeyedTables { arena, name, mine, types: std::marker::PhantomData })
-    }
-
-    fn arena_of(context: &OpenContext, config: ArenaConfig, name: &StateName) -> Result<Arena, Cause> {
-        let Some(restored) = &context.restored else { return Arena::new(config).map_err(Cause::state) };
-        for (_, snapshot) in restored.operators(&name.operator) {
-            Self::check_layouts(name, snapshot).map_err(Cause::fatal)?;
-        }
-        match restored.operator(context.shard, &name.operator).filter(|_| restored.fits(context)) {
-            Some(snapshot) => restored.arena(context.shard, snapshot.arena, config).map_err(Cause::state),
-            None => Arena::new(config).map_err(Cause::state),
-        }
-    }
-
-    fn check_layouts(name: &StateName, snapshot: &OperatorSnapshot) -> Result<(), RestoreFailure> {
-        let differs = |what, then: &Layout, now: Layout| match then.fingerprint == now.fingerprint {
-            true => Ok(()),
-            false => Err(RestoreFailure::LayoutChanged {
-                operator: name.operator.to_string(),
-                state: snapshot.state.clone(),
-                what,
-                then: then.text.clone(),
-                now: now.text,
-            }),
+impl OperatorState {
+    /// Makes or restores the arena of an operator.
+    pub(crate) fn open(context: &OpenContext, op: OpId) -> Result<Self, Box<Failure>> {
+        let operator = context.name(op).to_owned();
+        let config = ArenaConfig { budget: context.budget.clone(), ..ArenaConfig::new(&operator) };
+        let saved = context.restored.as_ref().filter(|restored| restored.fits(context));
+        let saved = saved.and_then(|restored| Some((restored, restored.operator(context.shard, &operator)?)));
+        let arena = match saved {
+            Some((restored, snapshot)) => restored.arena(context.shard, snapshot.arena, config),
+            None => Arena::new(config),
         };
-        differs("keys", &snapshot.key, K::layout())?;
-        differs("values", &snapshot.value, V::layout())
+        let arena = arena.map_err(|error| Box::new(Failure::of(op, Cause::state(error))))?;
+        let mine = KeyGroups::of_shard(context.shard, context.shards);
+        Ok(OperatorState { arena, operator, mine, declared: Vec::new() })
     }
 
+    /// Says that the operator has a state. Its layouts are compared with what the checkpoint was written with.
+    pub(crate) fn declare<K: Key + ?Sized, V: Record>(
+        &mut self,
+        context: &OpenContext,
+        state: &str,
+    ) -> Result<State<K, V>, Cause> {
+        let now = StateSnapshot { state: state.to_owned(), key: K::layout(), value: V::layout() };
+        for (_, snapshot) in context.restored.iter().flat_map(|restored| restored.operators(&self.operator)) {
+            for then in snapshot.states.iter().filter(|then| then.state == state) {
+                self.compare("keys", then, &then.key, &now.key)?;
+                self.compare("values", then, &then.value, &now.value)?;
+            }
+        }
+        self.declared.push(now);
+        Ok(State { name: StateName::new(&self.operator, state), types: PhantomData })
+    }
+
+    fn compare(
+        &self,
+        what: &'static str,
+        state: &StateSnapshot,
+        then: &Layout,
+        now: &Layout,
+    ) -> Result<(), Cause> {
+        if then.fingerprint == now.fingerprint {
+            return Ok(());
+        }
+        Err(Cause::fatal(RestoreFailure::LayoutChanged {
+            operator: self.operator.clone(),
+            state: state.state.clone(),
+            what,
+            then: then.text.clone(),
+            now: now.text.clone(),
+        }))
+    }
+
+    /// All states are declared: whatever else the checkpoint holds would be lost.
+    pub(crate) fn refuse_others(&self, context: &OpenContext) -> Result<(), Cause> {
+        let saved = context.restored.iter().flat_map(|restored| restored.operators(&self.operator));
+        let mut saved = saved.flat_map(|(_, snapshot)| &snapshot.states);
+        match saved.find(|then| self.declared.iter().all(|now| now.state != then.state)) {
+            None => Ok(()),
+            Some(unknown) => Err(Cause::fatal(RestoreFailure::UnknownState {
+                operator: self.operator.clone(),
+                state: unknown.state.clone(),
+            })),
+        }
+    }
+
+    #[inline(always)]
     pub(crate) fn arena(&mut self) -> &mut Arena {
         &mut self.arena
     }
 
+    /// The key groups of this shard.
+    pub(crate) fn key_groups(&self) -> KeyGroups {
+        self.mine
+    }
+
     /// A new, empty table.
-    pub(crate) fn create(&mut self) -> Table<K, V> {
-        Table::new(&mut self.arena, &self.name)
+    pub(crate) fn create<K: Key + ?Sized, V: Record>(&mut self, state: &State<K, V>) -> Table<K, V> {
+        Table::new(&mut self.arena, &state.name)
     }
 
     /// A table of the checkpoint, on the same shard.
-    pub(crate) fn restore(&mut self, meta: TableMeta) -> Result<Table<K, V>, StateError> {
-        Table::restore(&mut self.arena, meta, &self.name)
+    pub(crate) fn restore<K: Key + ?Sized, V: Record>(
+        &mut self,
+        state: &State<K, V>,
+        meta: TableMeta,
+    ) -> Result<Table<K, V>, StateError> {
+        Table::restore(&mut self.arena, meta, &state.name)
     }
 
     /// The pages of a shard of the time before a rescaling, to be imported from.
@@ -90,19 +135,20 @@ impl<K: Key + ?Sized, V: Record> KeyedTables<K, V> {
         snapshot: &OperatorSnapshot,
     ) -> Result<OldShard, StateError> {
         // What is copied is charged to the job's budget; what it is copied from is gone in a moment.
-        let arena = restored.arena(shard, snapshot.arena, ArenaConfig::new(&self.name.operator))?;
+        let arena = restored.arena(shard, snapshot.arena, ArenaConfig::new(&self.operator))?;
         Ok(OldShard { arena, groups: KeyGroups::of_shard(shard, restored.shards()) })
     }
 
     /// Takes over the entries of an old shard's table that belong to this shard, beginning at `from`.
-    pub(crate) fn import(
+    pub(crate) fn import<K: Key + ?Sized, V: Record>(
         &mut self,
+        state: &State<K, V>,
         into: &mut Table<K, V>,
         old: &mut OldShard,
         meta: TableMeta,
         from: Option<KeyHash>,
     ) -> Result<(), StateError> {
-        let table = Table::<K, V>::restore(&mut old.arena, meta, &self.name)?;
+        let table = Table::<K, V>::restore(&mut old.arena, meta, &state.name)?;
         let mine = KeyGroups {
             start: self.mine.start.max(old.groups.start),
             end: self.mine.end.min(old.groups.end),
@@ -121,56 +167,52 @@ impl<K: Key + ?Sized, V: Record> KeyedTables<K, V> {
         Ok(())
     }
 
-    /// What a checkpoint has to know.
+    /// What a checkpoint has to know, beside the operator's own words.
     pub(crate) fn snapshot(&self, data: Vec<u8>) -> OperatorSnapshot {
-        OperatorSnapshot {
-            operator: self.name.operator.to_string(),
-            state: self.name.state.to_string(),
-            key: K::layout(),
-            value: V::layout(),
-            data,
-            arena: 0,
-        }
+        OperatorSnapshot { operator: self.operator.clone(), states: self.declared.clone(), data, arena: 0 }
     }
 }
 
-/// One table: one value per key.
+/// One state in one table: one value per key.
 pub(crate) struct KeyedState<K: Key + ?Sized, V: Record> {
-    tables: KeyedTables<K, V>,
+    states: OperatorState,
     table: Table<K, V>,
 }
 
 impl<K: Key + ?Sized, V: Record> KeyedState<K, V> {
     /// Makes or restores the state of an operator.
     pub(crate) fn open(context: &OpenContext, op: OpId, state: &str) -> Result<Self, Box<Failure>> {
-        let mut tables = KeyedTables::open(context, op, state)?;
-        let table = Self::table(context, &mut tables, context.name(op))
+        let mut states = OperatorState::open(context, op)?;
+        let table = Self::table(context, &mut states, context.name(op), state)
             .map_err(|cause| Box::new(Failure::of(op, cause)))?;
-        Ok(KeyedState { tables, table })
+        Ok(KeyedState { states, table })
     }
 
     fn table(
         context: &OpenContext,
-        tables: &mut KeyedTables<K, V>,
-        name: &str,
+        states: &mut OperatorState,
+        operator: &str,
+        state: &str,
     ) -> Result<Table<K, V>, Cause> {
+        let state = states.declare(context, state)?;
+        states.refuse_others(context)?;
         let decode = |snapshot: &OperatorSnapshot| {
             let mut input = Reader::new(&snapshot.data);
             let meta = table(&mut input).map_err(Cause::fatal)?;
             input.finish().map_err(Cause::fatal)?;
             Ok::<TableMeta, Cause>(meta)
         };
-        let Some(restored) = &context.restored else { return Ok(tables.create()) };
+        let Some(restored) = &context.restored else { return Ok(states.create(&state)) };
         if restored.fits(context) {
-            return match restored.operator(context.shard, name) {
-                Some(snapshot) => tables.restore(decode(snapshot)?).map_err(Cause::state),
-                None => Ok(tables.create()),
+            return match restored.operator(context.shard, operator) {
+                Some(snapshot) => states.restore(&state, decode(snapshot)?).map_err(Cause::state),
+                None => Ok(states.create(&state)),
             };
         }
-        let mut table = tables.create();
-        for (shard, snapshot) in restored.operators(name) {
-            let mut old = tables.old_shard(restored, shard, snapshot).map_err(Cause::state)?;
-            tables.import(&mut table, &mut old, decode(snapshot)?, None).map_err(Cause::state)?;
+        let mut table = states.create(&state);
+        for (shard, snapshot) in restored.operators(operator) {
+            let mut old = states.old_shard(restored, shard, snapshot).map_err(Cause::state)?;
+            states.import(&state, &mut table, &mut old, decode(snapshot)?, None).map_err(Cause::state)?;
         }
         Ok(table)
     }
@@ -178,11 +220,11 @@ impl<K: Key + ?Sized, V: Record> KeyedState<K, V> {
     /// The table and the arena it lies in.
     #[inline(always)]
     pub(crate) fn parts(&mut self) -> (&mut Table<K, V>, &mut Arena) {
-        (&mut self.table, &mut self.tables.arena)
+        (&mut self.table, self.states.arena())
     }
 
     pub(crate) fn arena(&mut self) -> &mut Arena {
-        &mut self.tables.arena
+        self.states.arena()
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -193,7 +235,7 @@ impl<K: Key + ?Sized, V: Record> KeyedState<K, V> {
     pub(crate) fn snapshot(&self) -> OperatorSnapshot {
         let mut data = Writer::new();
         put_table(&mut data, &self.table.meta());
-        self.tables.snapshot(data.into_bytes())
+        self.states.snapshot(data.into_bytes())
     }
 }
 

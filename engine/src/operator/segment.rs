@@ -8,13 +8,14 @@ use super::failure::Failure;
 use crate::arena::{Arena, MemoryBudget};
 use crate::channel::Inlet;
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
-use crate::graph::Plan;
+use crate::graph::{Plan, Port};
 use crate::key::HashSeed;
 use crate::runtime::Waker;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::ShardSnapshot;
 use crate::sink::{Committable, SinkError};
+use crate::time::Signal;
 
 /// What a chain is given when its shard starts.
 pub struct OpenContext {
@@ -45,6 +46,8 @@ impl OpenContext {
 #[derive(Clone, Copy)]
 pub struct StepContext {
     pub(crate) now: Nanos,
+    /// Whether there is room for what the chain gives out beside its main output.
+    pub(crate) room: bool,
 }
 
 /// What a chain did in a step.
@@ -76,6 +79,45 @@ impl Progress {
     }
 }
 
+/// What a chain has passed on of event time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub(crate) watermark: Timestamp,
+    pub(crate) idle: bool,
+    /// How often it has become idle.
+    pub(crate) pauses: u32,
+    pub(crate) ended: bool,
+}
+
+impl Said {
+    /// Nothing yet.
+    pub(crate) const NOTHING: Said = Said { watermark: Timestamp::MIN, idle: false, pauses: 0, ended: false };
+
+    /// Passes a signal on to a chain's last part, and remembers it.
+    pub(crate) fn say(&mut self, signal: Signal, tail: &mut dyn Tail) -> Result<(), Box<Failure>> {
+        match signal {
+            Signal::Advance(at) => {
+                self.watermark = at;
+                self.idle = false;
+                tail.watermark(at)
+            }
+            Signal::Active => {
+                self.idle = false;
+                tail.watermark(self.watermark)
+            }
+            Signal::Idle => {
+                self.idle = true;
+                self.pauses += 1;
+                tail.idle()
+            }
+            Signal::End => {
+                self.ended = true;
+                tail.end()
+            }
+        }
+    }
+}
+
 /// A whole chain on one shard.
 pub trait Segment {
     /// The operator at its head.
@@ -99,8 +141,19 @@ pub trait Segment {
     /// The name that records in flight towards this chain are saved under; none for a source.
     fn input_name(&self) -> Option<&str>;
 
-    /// The lanes it reads from, in the order of their producers; none for a source.
+    /// The lanes it reads from: input by input, in the order of their producers; none for a source.
     fn inlets(&mut self) -> &mut [Inlet];
+
+    /// Which input a lane belongs to, and which shard writes it.
+    fn lane(&self, inlet: usize) -> (Port, ShardId);
+
+    /// What was passed on of event time.
+    fn said(&self) -> Said;
+
+    /// No more input at hand: let go of what was gathered.
+    fn flush(&mut self) -> Result<(), Box<Failure>> {
+        self.tail().flush()
+    }
 
     /// The pages of its state, where it has any.
     fn arena(&mut self) -> Option<&mut Arena>;

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 
 use super::failure::{Blame, Cause, Cursor, Failure};
-use super::segment::{OpenContext, Progress, Segment, StepContext, Tail};
+use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
 use super::{Chain, Driven, OpId, Push, owned_items};
 use crate::arena::Arena;
 use crate::channel::Inlet;
-use crate::element::{Epoch, Nanos, Timestamp};
-use crate::graph::Lanes;
+use crate::element::{Epoch, Nanos, ShardId, Timestamp};
+use crate::graph::{Lanes, Port};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::{PartitionSnapshot, ShardSnapshot};
 use crate::source::{PartitionId, Reader, ReaderContext, Records, Source, SourcePoll};
@@ -93,7 +93,7 @@ impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
             due: VecDeque::new(),
             offsets: VecDeque::new(),
             announced: false,
-            ended: false,
+            said: Said::NOTHING,
             records: 0,
         }))
     }
@@ -125,7 +125,7 @@ struct SourceSegment<S: Source, A, P> {
     offsets: VecDeque<(Epoch, Vec<Vec<u8>>)>,
     /// Whether downstream has been told, after the start, where event time stands.
     announced: bool,
-    ended: bool,
+    said: Said,
     records: u64,
 }
 
@@ -211,19 +211,11 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
     fn signal(&mut self, context: &StepContext, progress: &mut Progress) -> Result<(), Box<Failure>> {
         self.due.extend(self.clock.advance(context.now));
         while let Some(signal) = self.due.front() {
-            if !self.push.tail().ready() {
+            if !context.room || !self.push.tail().ready() {
                 progress.blocked = true;
                 break;
             }
-            match signal {
-                Signal::Advance(at) => self.push.tail().watermark(*at)?,
-                Signal::Active => self.push.tail().watermark(self.clock.watermark())?,
-                Signal::Idle => self.push.tail().idle()?,
-                Signal::End => {
-                    self.push.tail().end()?;
-                    self.ended = true;
-                }
-            }
+            self.said.say(*signal, self.push.tail())?;
             progress.worked = true;
             self.due.pop_front();
         }
@@ -284,7 +276,7 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
 
     fn step(&mut self, context: &StepContext) -> Result<Progress, Box<Failure>> {
         let mut progress = Progress::default();
-        if self.ended {
+        if self.said.ended {
             return Ok(progress);
         }
         if !self.announced {
@@ -300,7 +292,7 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
             if self.partitions[number].ended {
                 continue;
             }
-            if !self.poll_often(number, context, &mut progress)? {
+            if !context.room || !self.poll_often(number, context, &mut progress)? {
                 progress.blocked = true;
                 break;
             }
@@ -322,7 +314,11 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
     }
 
     fn ended(&self) -> bool {
-        self.ended
+        self.said.ended
+    }
+
+    fn said(&self) -> Said {
+        self.said
     }
 
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
@@ -345,6 +341,10 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
 
     fn inlets(&mut self) -> &mut [Inlet] {
         &mut []
+    }
+
+    fn lane(&self, _: usize) -> (Port, ShardId) {
+        unreachable!("a source has no lanes to read from")
     }
 
     fn arena(&mut self) -> Option<&mut Arena> {

@@ -16,9 +16,9 @@ pub struct BatchOf<'a, T> {
 
 /// Takes a batch that came out of an exchange of `T`s for one of `T`s.
 ///
-/// Called in one place, by the segment whose inlets were opened with the shape of its operator's input. Both ends of an exchange are
-/// made from one `Keyed<T, K>` or one `rebalance`, so that what the producer archived is what the consumer views; restored frames are
-/// of the same layout, whose fingerprint was compared when the job was restored.
+/// Called by [`Inputs::batch`](super::inputs::Inputs) alone, for inlets that were opened with the shape of that input. Both ends of an
+/// exchange are made from one stream, so that what the producer archived is what the consumer views; restored frames are of the same
+/// layout, whose fingerprint was compared when the job was restored.
 #[inline(always)]
 pub(crate) fn trust<T: Record>(batch: Batch<'_>) -> BatchOf<'_, T> {
     BatchOf { batch, record: PhantomData }

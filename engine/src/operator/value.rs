@@ -6,6 +6,7 @@ use super::failure::{Blame, Cause, Cursor, Failure, raise};
 use super::flat_map::Out;
 use super::keyed::{Fed, FromExchange, Operator};
 use super::keyed_state::KeyedState;
+use super::inputs::One;
 use super::segment::OpenContext;
 use super::typed::BatchOf;
 use super::{OpId, Push, owned_items};
@@ -106,7 +107,7 @@ impl<T: Record, K: Key + ?Sized, S: Record, U: 'static, F> Operator for WithValu
 where
     F: for<'a> FnMut(&'a K::Owned, &'a View<T>, &mut Value<S>, &mut Out<U>) + 'static,
 {
-    type In = T;
+    type In = One<T>;
 
     fn op(&self) -> OpId {
         self.op

@@ -1,6 +1,7 @@
 //! What comes out of an exchange when no state is kept: the records' views, as they lie in the frame.
 
 use super::keyed::{Fed, FromExchange, Operator};
+use super::inputs::{Many, One};
 use super::segment::OpenContext;
 use super::typed::BatchOf;
 use super::{OpId, Push};
@@ -28,41 +29,48 @@ impl<T> Views<T> {
     }
 }
 
+/// The parts of [`Fed`] of an operator that hands views on.
+macro_rules! viewed_items {
+    () => {
+        type Record = T;
+        type Item<'a> = Viewed<'a, T>;
+        type Arg<'a> = &'a View<T>;
+        type Ref = View<T>;
+
+        #[inline(always)]
+        fn arg<'a>(item: Self::Item<'a>) -> Self::Arg<'a> {
+            item.view
+        }
+
+        #[inline(always)]
+        fn by_ref<'b>(item: &'b Viewed<'_, T>) -> &'b View<T> {
+            item.view
+        }
+
+        #[inline(always)]
+        fn append<K: Key + ?Sized>(
+            item: &Viewed<'_, T>,
+            at: Timestamp,
+            hash: KeyHash,
+            key: &K,
+            outlet: &mut Outlet,
+        ) -> Result<(), ChannelError> {
+            outlet.push_archived(at, hash, key, item.bytes)
+        }
+
+        #[inline(always)]
+        fn append_unkeyed(item: &Viewed<'_, T>, at: Timestamp, outlet: &mut Outlet) -> Result<(), ChannelError> {
+            outlet.push_archived_unkeyed(at, item.bytes)
+        }
+    };
+}
+
 impl<T: Record> Fed for Views<T> {
-    type Record = T;
-    type Item<'a> = Viewed<'a, T>;
-    type Arg<'a> = &'a View<T>;
-    type Ref = View<T>;
-
-    #[inline(always)]
-    fn arg<'a>(item: Self::Item<'a>) -> Self::Arg<'a> {
-        item.view
-    }
-
-    #[inline(always)]
-    fn by_ref<'b>(item: &'b Viewed<'_, T>) -> &'b View<T> {
-        item.view
-    }
-
-    #[inline(always)]
-    fn append<K: Key + ?Sized>(
-        item: &Viewed<'_, T>,
-        at: Timestamp,
-        hash: KeyHash,
-        key: &K,
-        outlet: &mut Outlet,
-    ) -> Result<(), ChannelError> {
-        outlet.push_archived(at, hash, key, item.bytes)
-    }
-
-    #[inline(always)]
-    fn append_unkeyed(item: &Viewed<'_, T>, at: Timestamp, outlet: &mut Outlet) -> Result<(), ChannelError> {
-        outlet.push_archived_unkeyed(at, item.bytes)
-    }
+    viewed_items!();
 }
 
 impl<T: Record> Operator for Views<T> {
-    type In = T;
+    type In = One<T>;
 
     fn op(&self) -> OpId {
         self.op
@@ -73,11 +81,47 @@ impl<T: Record> Operator for Views<T> {
     }
 
     fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &BatchOf<'_, T>, push: &mut P) {
-        let mut cursor = Cursor::new();
-        for (index, &at) in batch.timestamps().iter().enumerate() {
-            (cursor.index, cursor.at) = (index, at);
-            let item = Viewed { view: batch.record(index), bytes: batch.record_bytes(index) };
-            push.push(item, at);
-        }
+        hand_on(batch, |item, at| push.push(item, at));
+    }
+}
+
+/// Hands the records of several exchanges on as views: the union of their streams.
+pub struct Union<T> {
+    op: OpId,
+    record: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T> Union<T> {
+    pub(crate) fn new(op: OpId) -> Self {
+        Union { op, record: std::marker::PhantomData }
+    }
+}
+
+impl<T: Record> Fed for Union<T> {
+    viewed_items!();
+}
+
+impl<T: Record> Operator for Union<T> {
+    type In = Many<T>;
+
+    fn op(&self) -> OpId {
+        self.op
+    }
+
+    fn open(&mut self, _: &OpenContext) -> Result<(), Box<Failure>> {
+        Ok(())
+    }
+
+    fn batch<P: Push<FromExchange<Self>>>(&mut self, (_, batch): &(usize, BatchOf<'_, T>), push: &mut P) {
+        hand_on(batch, |item, at| push.push(item, at));
+    }
+}
+
+#[inline(always)]
+fn hand_on<'a, T: Record>(batch: &BatchOf<'a, T>, mut to: impl FnMut(Viewed<'a, T>, Timestamp)) {
+    let mut cursor = Cursor::new();
+    for (index, &at) in batch.timestamps().iter().enumerate() {
+        (cursor.index, cursor.at) = (index, at);
+        to(Viewed { view: batch.record(index), bytes: batch.record_bytes(index) }, at);
     }
 }

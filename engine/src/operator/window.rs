@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 use super::failure::{BatchCursor, Blame, Cause, Failure, raise};
 use super::fold::Rule;
 use super::keyed::{Fed, Firing, FromExchange, Operator};
-use super::keyed_state::KeyedTables;
+use super::keyed_state::{OperatorState, State};
+use super::inputs::One;
 use super::segment::OpenContext;
 use super::typed::BatchOf;
 use super::{OpId, Push, owned_items};
@@ -42,7 +43,7 @@ pub struct WindowFold<T: Record, K: Key + ?Sized, R: Rule<T>> {
     windows: TumblingWindows,
     rule: R,
     seed: HashSeed,
-    tables: Option<KeyedTables<K, R::Acc>>,
+    tables: Option<Tables<K, R::Acc>>,
     /// By the end of the slice.
     slices: BTreeMap<Timestamp, Table<K, R::Acc>>,
     /// Where the walk through the first slice's table goes on, if it has begun.
@@ -53,6 +54,12 @@ pub struct WindowFold<T: Record, K: Key + ?Sized, R: Rule<T>> {
     late: u64,
     scratch: Scratch,
     types: PhantomData<fn() -> T>,
+}
+
+/// The operator's state, open.
+struct Tables<K: ?Sized, A> {
+    states: OperatorState,
+    slice: State<K, A>,
 }
 
 /// Room for taking a batch apart that falls into several slices.
@@ -91,11 +98,11 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> WindowFold<T, K, R> {
         pick: impl Fn(usize) -> usize,
     ) {
         let tables = self.tables.as_mut().expect("open comes before the first batch");
-        let table = self.slices.entry(slice).or_insert_with(|| tables.create());
+        let table = self.slices.entry(slice).or_insert_with(|| tables.states.create(&tables.slice));
         let (op, rule) = (self.op, &self.rule);
         let cursor = BatchCursor::over(batch.timestamps());
         let result = table.update_batch(
-            tables.arena(),
+            tables.states.arena(),
             hashes,
             |index| batch.key_bytes::<K>(pick(index)),
             |index| {
@@ -165,20 +172,20 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> WindowFold<T, K, R> {
                     continue;
                 }
                 for (end, table) in saved.slices {
-                    self.slices.insert(end, tables.restore(table).map_err(Cause::state)?);
+                    self.slices.insert(end, tables.states.restore(&tables.slice, table).map_err(Cause::state)?);
                 }
                 (self.resume, self.watermark, self.late) = (saved.resume, saved.watermark, saved.late);
                 let mine = crate::element::KeyGroups::of_shard(context.shard, context.shards);
                 self.floors = KeyGroupFloors::new(mine, saved.floors);
                 continue;
             }
-            let mut old = tables.old_shard(restored, old_shard, snapshot).map_err(Cause::state)?;
+            let mut old = tables.states.old_shard(restored, old_shard, snapshot).map_err(Cause::state)?;
             let first_end = saved.slices.first().map(|(end, _)| *end);
             for (end, table) in saved.slices {
                 // What a half-done firing had given out must not be given out again.
                 let from = if Some(end) == first_end { saved.resume } else { None };
-                let into = self.slices.entry(end).or_insert_with(|| tables.create());
-                tables.import(into, &mut old, table, from).map_err(Cause::state)?;
+                let into = self.slices.entry(end).or_insert_with(|| tables.states.create(&tables.slice));
+                tables.states.import(&tables.slice, into, &mut old, table, from).map_err(Cause::state)?;
             }
         }
         if !same_shards {
@@ -210,7 +217,7 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>> Operator for WindowFold<T, K, R>
 where
     R::Acc: Clone,
 {
-    type In = T;
+    type In = One<T>;
 
     fn op(&self) -> OpId {
         self.op
@@ -218,7 +225,12 @@ where
 
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
         self.seed = context.seed;
-        self.tables = Some(KeyedTables::open(context, self.op, "window")?);
+        let mut states = OperatorState::open(context, self.op)?;
+        let slice = states
+            .declare(context, "window")
+            .and_then(|slice| states.refuse_others(context).map(|()| slice))
+            .map_err(|cause| Box::new(Failure::of(self.op, cause)))?;
+        self.tables = Some(Tables { states, slice });
         self.restore(context).map_err(|cause| Box::new(Failure::of(self.op, cause)))
     }
 
@@ -252,7 +264,7 @@ where
         let (seed, result_at) = (self.seed, window.max_timestamp());
         let from = self.resume.take().unwrap_or_default();
         let last = KeyHash(u64::MAX);
-        let walked = table.walk(tables.arena(), from, last, PAGES_PER_PIECE, |hash, key_bytes, value| {
+        let walked = table.walk(tables.states.arena(), from, last, PAGES_PER_PIECE, |hash, key_bytes, value| {
             let (key, value) = (K::decode(hash, key_bytes, seed), R::Acc::owned(value));
             push.push(WindowResult { key, window, value }, result_at);
         });
@@ -261,7 +273,7 @@ where
             Ok(Some(resume)) => self.resume = Some(resume),
             Ok(None) => {
                 let (_, table) = self.slices.pop_first().expect("it was the first just now");
-                table.discard(tables.arena());
+                table.discard(tables.states.arena());
             }
         }
         Firing::More
@@ -276,11 +288,11 @@ where
             late: self.late,
             floors: self.floors.ranges(),
         };
-        Some(tables.snapshot(saved.encode()))
+        Some(tables.states.snapshot(saved.encode()))
     }
 
     fn arena(&mut self) -> Option<&mut Arena> {
-        self.tables.as_mut().map(KeyedTables::arena)
+        self.tables.as_mut().map(|tables| tables.states.arena())
     }
 
     fn gauge(&self, gauges: &mut Gauges) {

@@ -15,7 +15,7 @@ use crate::channel::{
 use crate::checkpoint::DeltaWriter;
 use crate::disk::{FileHandle, ShardDisk};
 use crate::element::{Epoch, ShardId};
-use crate::graph::{BuildError, ExchangeId, Flow, Lanes, Plan};
+use crate::graph::{BuildError, ExchangeId, Flow, Lanes, Partitioner, Plan, Port};
 use crate::key::HashSeed;
 use crate::operator::segment::OpenContext;
 use crate::operator::{Cause, Failure, OpId};
@@ -58,12 +58,16 @@ impl Attempt {
         let control = Control::new(spec.shards, from);
         let (sender, events) = channel();
         let mut ends: Vec<ShardEnds> = (0..spec.shards).map(|_| ShardEnds::default()).collect();
-        for _ in &spec.plan.exchanges {
+        for (exchange, node) in spec.plan.exchanges.iter().enumerate() {
+            let forward = node.partitioner == Partitioner::Forward;
+            let lanes = if forward { 1 } else { spec.shards };
             for shard in &mut ends {
-                shard.outlets.push((0..spec.shards).map(|_| None).collect());
-                shard.inlets.push((0..spec.shards).map(|_| None).collect());
+                shard.outlets.push((0..lanes).map(|_| None).collect());
+                shard.inlets.push((0..lanes).map(|_| None).collect());
             }
-            let exchange = ends[0].outlets.len() - 1;
+            if forward {
+                continue;
+            }
             for from in 0..usize::from(spec.shards) {
                 for to in (0..usize::from(spec.shards)).filter(|to| *to != from) {
                     let (producer, consumer) = (control.wakers[from].clone(), control.wakers[to].clone());
@@ -83,7 +87,7 @@ impl Attempt {
     }
 }
 
-/// The ring ends of one shard, on their way to its thread: per exchange and other shard.
+/// The ring ends of one shard, on their way to its thread: per exchange and shard at the other end, with none for itself.
 #[derive(Default)]
 struct ShardEnds {
     outlets: Vec<Vec<Option<OutletEnd>>>,
@@ -109,7 +113,7 @@ fn build(
         waker: control.wakers[shard.index()].clone(),
         restored: spec.restored.clone(),
     };
-    let segments = segments(&spec, shard, ends);
+    let segments = segments(&spec, ends);
     let writer = spec.delta_dir.map(|dir| DeltaWriter::new(shard, dir, FileHandle(0)));
     let shard = Shard::open(&context, segments, control, events, disk, writer);
     #[cfg(feature = "planted-faults")]
@@ -119,7 +123,6 @@ fn build(
 
 fn segments(
     spec: &AttemptSpec,
-    shard: ShardId,
     ends: ShardEnds,
 ) -> Result<Vec<Box<dyn crate::operator::segment::Segment>>, Box<Failure>> {
     let failed = |cause| Box::new(Failure { op: None, cause, place: None, event_time: None });
@@ -129,7 +132,6 @@ fn segments(
         return Err(failed(Cause::fatal(BuildError::NotDeterministic { first, second })));
     }
     let mut lanes = ShardLanes {
-        shard,
         plan: spec.plan.clone(),
         own: built.plan.exchanges.iter().map(|_| None).collect(),
         ends,
@@ -144,7 +146,6 @@ fn segments(
 
 /// Opens ring ends, and the shard's lanes to itself, as the chains ask for them.
 struct ShardLanes {
-    shard: ShardId,
     plan: Arc<Plan>,
     /// Per exchange: the consumer's end of the shard's own lane, made together with the producer's.
     own: Vec<Option<Inlet>>,
@@ -179,7 +180,6 @@ impl Lanes for ShardLanes {
             Some(end) => end.open(shape),
             None => own.next().expect("a chain is made after the one that feeds it"),
         };
-        debug_assert!(self.shard.index() < ends.len());
         #[cfg_attr(not(feature = "planted-faults"), allow(unused_mut))]
         let mut inlets: Vec<Inlet> = ends.into_iter().map(inlet).collect();
         #[cfg(feature = "planted-faults")]
@@ -193,7 +193,7 @@ impl Lanes for ShardLanes {
         self.plan.producers(exchange)
     }
 
-    fn consumer(&self, exchange: ExchangeId) -> OpId {
+    fn consumer(&self, exchange: ExchangeId) -> (OpId, Port) {
         self.plan.exchanges[exchange.0].to.expect("a checked plan has a consumer for every exchange")
     }
 }

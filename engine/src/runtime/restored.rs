@@ -10,8 +10,8 @@ use crate::checkpoint::codec::CodecError;
 use crate::checkpoint::{ArenaNo, PageId, PageReader, RestoreError, RestoredJob};
 use crate::disk::Disk;
 use crate::element::{Epoch, ShardId, Timestamp};
-use crate::graph::{Partitioner, Plan};
-use crate::operator::exchange::{hashed_target, rebalanced_target};
+use crate::graph::{Partitioner, Plan, Port};
+use crate::operator::exchange;
 use crate::operator::segment::OpenContext;
 use crate::record::Layout;
 use crate::sink::Committable;
@@ -35,6 +35,30 @@ pub enum RestoreFailure {
         then: String,
         /// The layout of the program.
         now: String,
+    },
+    /// An operator has another number of inputs than in the checkpoint.
+    #[error(
+        "operator `{operator}` had {then} inputs when the checkpoint was written and has {now} now; \
+         go back to the program it was, or start with an empty state directory"
+    )]
+    InputsChanged {
+        /// The operator.
+        operator: String,
+        /// How many it had.
+        then: usize,
+        /// How many it has.
+        now: usize,
+    },
+    /// The checkpoint holds a state that the operator does not have any more.
+    #[error(
+        "the checkpoint holds a state `{state}` of operator `{operator}`, which the program does not have; declare it again, \
+         or start with an empty state directory"
+    )]
+    UnknownState {
+        /// The operator.
+        operator: String,
+        /// The state.
+        state: String,
     },
     /// The checkpoint holds something of an operator that the program does not have.
     #[error(
@@ -137,22 +161,29 @@ impl Restored {
         self.snapshots.get(shard.index())?.inputs.iter().find(|inputs| inputs.operator == name)
     }
 
-    /// Compares the layout of the records on their way to an operator with what it was.
-    pub(crate) fn check_in_flight(&self, name: &str, now: &Layout) -> Result<(), RestoreFailure> {
+    /// Compares the layouts of the records on their way to an operator, per input, with what they were.
+    pub(crate) fn check_in_flight(&self, name: &str, now: &[Layout]) -> Result<(), RestoreFailure> {
         let all = self.snapshots.iter().flat_map(|snapshot| &snapshot.inputs);
-        let changed = all
-            .filter(|inputs| inputs.operator == name)
-            .find(|inputs| inputs.record.fingerprint != now.fingerprint);
-        match changed {
-            None => Ok(()),
-            Some(inputs) => Err(RestoreFailure::LayoutChanged {
-                operator: name.to_owned(),
-                state: "records in flight".to_owned(),
-                what: "records",
-                then: inputs.record.text.clone(),
-                now: now.text.clone(),
-            }),
+        for inputs in all.filter(|inputs| inputs.operator == name) {
+            if inputs.records.len() != now.len() {
+                return Err(RestoreFailure::InputsChanged {
+                    operator: name.to_owned(),
+                    then: inputs.records.len(),
+                    now: now.len(),
+                });
+            }
+            let pairs = inputs.records.iter().zip(now);
+            if let Some((then, now)) = pairs.into_iter().find(|(then, now)| then.fingerprint != now.fingerprint) {
+                return Err(RestoreFailure::LayoutChanged {
+                    operator: name.to_owned(),
+                    state: "records in flight".to_owned(),
+                    what: "records",
+                    then: then.text.clone(),
+                    now: now.text.clone(),
+                });
+            }
         }
+        Ok(())
     }
 
     /// The least watermark that an operator had on any of the old shards.
@@ -176,12 +207,13 @@ impl Restored {
         of_sink.filter(|cut| cut.shard.0 % shards == shard.0).cloned().collect()
     }
 
-    /// The records that were on their way to an operator and belong to this shard now: per producer, its frames in order. With the
+    /// The records that were on their way to an input of an operator and belong to this shard now: per producer, its frames in order. With the
     /// same number of shards the channels come back as they were; otherwise every record is routed again, and marks of event
     /// time, which concerned the old producers, are left out.
     pub(crate) fn in_flight(
         &self,
         name: &str,
+        port: Port,
         partitioner: Partitioner,
         shape: BatchShape,
         shard: ShardId,
@@ -190,7 +222,7 @@ impl Restored {
         let rings = self.snapshots.iter().flat_map(|snapshot| &snapshot.in_rings);
         let unsent = self.snapshots.iter().flat_map(|snapshot| &snapshot.unsent);
         // What was on a ring comes before what its producer had not sent yet.
-        let channels = rings.chain(unsent).filter(|channel| channel.operator == name);
+        let channels = rings.chain(unsent).filter(|channel| channel.operator == name && channel.port == port);
         let mut mine = Vec::new();
         for channel in channels {
             if self.shards() == shards {
@@ -199,9 +231,9 @@ impl Restored {
                 }
                 continue;
             }
-            let belongs = |batch: &Batch<'_>, index: usize| match partitioner {
-                Partitioner::Hash => hashed_target(batch.hashes()[index], shards) == shard,
-                Partitioner::Rebalance => rebalanced_target(channel.from, channel.to, shards) == shard,
+            let ends = (channel.from, channel.to);
+            let belongs = |batch: &Batch<'_>, index: usize| {
+                exchange::belongs(partitioner, ends, || batch.hashes()[index], (shard, shards))
             };
             let frames = reroute(&channel.frames, shape, belongs)?;
             if !frames.is_empty() {

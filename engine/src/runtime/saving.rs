@@ -129,16 +129,12 @@ impl Saving {
         self.captured = true;
         for segment in segments {
             let Some(operator) = segment.input_name().map(str::to_owned) else { continue };
-            for (from, inlet) in segment.inlets().iter_mut().enumerate() {
-                let frames = inlet.take_capture().unwrap_or_default();
+            for number in 0..segment.inlets().len() {
+                let frames = segment.inlets()[number].take_capture().unwrap_or_default();
                 if !frames.is_empty() {
-                    let (from, to) = (ShardId(from as u16), self.shard);
-                    self.snapshot.in_rings.push(ChannelSnapshot {
-                        operator: operator.clone(),
-                        from,
-                        to,
-                        frames,
-                    });
+                    let (port, from) = segment.lane(number);
+                    let (operator, to) = (operator.clone(), self.shard);
+                    self.snapshot.in_rings.push(ChannelSnapshot { operator, port, from, to, frames });
                 }
             }
         }

@@ -147,14 +147,14 @@ impl Shard {
             self.give_up(aborted);
         }
         let mut progress = Progress::default();
-        let context = StepContext { now };
+        let context = StepContext { now, room: true };
         // Downstream first: room is made before it is filled.
         for number in (0..self.segments.len()).rev() {
             self.at_work = number;
             progress.merge(self.segments[number].step(&context)?);
         }
         for segment in &mut self.segments {
-            segment.tail().flush()?;
+            segment.flush()?;
             for inlet in segment.inlets() {
                 inlet.wake_producer();
             }
@@ -379,10 +379,10 @@ impl Shard {
     fn run_out(&mut self, failed: Option<usize>, now: Nanos) {
         let rounds = catch(|| {
             for _ in 0..ROUNDS_TO_RUN_OUT {
-                let context = StepContext { now };
+                let context = StepContext { now, room: true };
                 let mut progress = Progress::default();
                 for segment in &mut self.segments {
-                    segment.tail().flush()?;
+                    segment.flush()?;
                 }
                 for (number, segment) in self.segments.iter_mut().enumerate().rev() {
                     if Some(number) != failed && !segment.inlets().is_empty() {

@@ -3,6 +3,7 @@
 
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{Epoch, ShardId, Timestamp};
+use crate::graph::Port;
 use crate::record::Layout;
 use crate::sink::Committable;
 use crate::time::{MergeTime, PartitionTime, Signal};
@@ -25,6 +26,8 @@ pub struct PartitionSnapshot {
 pub struct ChannelSnapshot {
     /// The operator that they are for.
     pub operator: String,
+    /// Which of its inputs they are for.
+    pub port: Port,
     /// The shard that sent them.
     pub from: ShardId,
     /// The shard that they were for.
@@ -42,8 +45,19 @@ pub struct InputsSnapshot {
     pub merge: MergeTime,
     /// What event time had done and was still to be carried out; a watermark at the front may be half fired.
     pub due: Vec<Signal>,
-    /// What the records on their way to it look like.
-    pub record: Layout,
+    /// What the records on their way to it look like, per input.
+    pub records: Vec<Layout>,
+}
+
+/// One state of an operator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateSnapshot {
+    /// Its name within the operator.
+    pub state: String,
+    /// What its keys look like.
+    pub key: Layout,
+    /// What its values look like.
+    pub value: Layout,
 }
 
 /// The state of an operator that keeps some.
@@ -51,12 +65,8 @@ pub struct InputsSnapshot {
 pub struct OperatorSnapshot {
     /// The operator.
     pub operator: String,
-    /// The name of the state within it.
-    pub state: String,
-    /// What its keys look like.
-    pub key: Layout,
-    /// What its values look like.
-    pub value: Layout,
+    /// Its states.
+    pub states: Vec<StateSnapshot>,
     /// The operator's own words.
     pub data: Vec<u8>,
     /// Which of the shard's arenas holds its pages: the number of its chain. Filled in by the shard.
@@ -94,12 +104,14 @@ fn layout(input: &mut Reader<'_>) -> Result<Layout, CodecError> {
 }
 
 fn put_channel(out: &mut Writer, channel: &ChannelSnapshot) {
-    out.put_str(&channel.operator).put_u16(channel.from.0).put_u16(channel.to.0).put_bytes(&channel.frames);
+    out.put_str(&channel.operator).put_u8(channel.port.0);
+    out.put_u16(channel.from.0).put_u16(channel.to.0).put_bytes(&channel.frames);
 }
 
 fn channel(input: &mut Reader<'_>) -> Result<ChannelSnapshot, CodecError> {
     Ok(ChannelSnapshot {
         operator: input.str("channel operator")?.to_owned(),
+        port: Port(input.u8("channel port")?),
         from: ShardId(input.u16("channel producer")?),
         to: ShardId(input.u16("channel consumer")?),
         frames: input.bytes("channel frames")?.to_vec(),
@@ -154,12 +166,15 @@ impl ShardSnapshot {
             inputs.merge.encode(&mut merge);
             out.put_str(&inputs.operator).put_bytes(&merge);
             out.put_list(&inputs.due, put_signal);
-            put_layout(out, &inputs.record);
+            out.put_list(&inputs.records, put_layout);
         });
         out.put_list(&self.operators, |out, operator| {
-            out.put_str(&operator.operator).put_str(&operator.state);
-            put_layout(out, &operator.key);
-            put_layout(out, &operator.value);
+            out.put_str(&operator.operator);
+            out.put_list(&operator.states, |out, state| {
+                out.put_str(&state.state);
+                put_layout(out, &state.key);
+                put_layout(out, &state.value);
+            });
             out.put_bytes(&operator.data).put_u16(operator.arena);
         });
         out.put_list(&self.in_rings, put_channel);
@@ -192,15 +207,19 @@ impl ShardSnapshot {
                     MergeTime::decode(bytes).map_err(|error| input.error("input times", error))?
                 },
                 due: input.list("signals", 9, signal)?,
-                record: layout(input)?,
+                records: input.list("record layouts", 12, layout)?,
             })
         })?;
         let operators = input.list("operators", 8, |input| {
             Ok(OperatorSnapshot {
                 operator: input.str("operator")?.to_owned(),
-                state: input.str("state")?.to_owned(),
-                key: layout(input)?,
-                value: layout(input)?,
+                states: input.list("states", 28, |input| {
+                    Ok(StateSnapshot {
+                        state: input.str("state")?.to_owned(),
+                        key: layout(input)?,
+                        value: layout(input)?,
+                    })
+                })?,
                 data: input.bytes("operator data")?.to_vec(),
                 arena: input.u16("arena")?,
             })

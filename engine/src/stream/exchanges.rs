@@ -5,10 +5,10 @@ use std::panic::Location;
 
 use super::{Path, Stream};
 use crate::channel::BatchShape;
-use crate::graph::{ExchangeId, Flow, Partitioner};
+use crate::graph::{ExchangeId, Flow, Partitioner, Port};
 use crate::key::Key;
-use crate::operator::exchange::{ByRef, ByValue, HashExchange, KeyFn, Outlets, Rebalance};
-use crate::operator::keyed::{FromExchange, Operator};
+use crate::operator::exchange::{ByRef, ByValue, Forward, HashExchange, KeyFn, Outlets, Rebalance};
+use crate::operator::keyed::{FromExchange, InputEnd, Operator};
 use crate::operator::views::Views;
 use crate::operator::{Chain, OpId, Push};
 use crate::record::Record;
@@ -53,18 +53,26 @@ impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
     /// Deals the records to all shards in turn (Flink's `rebalance`): evens out load where the sources are uneven.
     #[track_caller]
     pub fn rebalance(self) -> Stream<T, FromExchange<Views<T>>> {
+        let input = self.unkeyed(Partitioner::Rebalance, Rebalance::new);
+        begin(vec![input], "rebalance", false, Location::caller(), Views::new)
+    }
+
+    /// Ends the chain in an exchange without keys.
+    pub(crate) fn unkeyed<P: Push<C>>(
+        self,
+        partitioner: Partitioner,
+        tail: impl FnOnce(Outlets) -> P + 'static,
+    ) -> Input {
         let Stream { chain, path, .. } = self;
         let (flow, timed) = (path.flow.clone(), path.timed);
-        let exchange =
-            end_in_exchange(chain, path, Partitioner::Rebalance, BatchShape::unkeyed::<T>(), Rebalance::new);
-        let from = Begin {
-            flow,
-            exchange,
-            partitioner: Partitioner::Rebalance,
-            shape: BatchShape::unkeyed::<T>(),
-            timed,
-        };
-        from.operator("rebalance", false, Location::caller(), Views::new)
+        let shape = BatchShape::unkeyed::<T>();
+        let exchange = end_in_exchange(chain, path, partitioner, shape, tail);
+        Input { flow, end: InputEnd { exchange, partitioner, shape }, timed }
+    }
+
+    /// Ends the chain in a lane to the same shard.
+    pub(crate) fn forward(self) -> Input {
+        self.unkeyed(Partitioner::Forward, Forward::new)
     }
 }
 
@@ -83,36 +91,35 @@ where
     let from = path.last();
     let exchange = path.flow.graph.borrow_mut().exchange(partitioner, from);
     path.end(chain, Some(exchange), move |lanes| {
-        let to = lanes.consumer(exchange);
-        Ok(tail(Outlets::new(from, to, lanes.outlets(exchange, shape)?)))
+        Ok(tail(Outlets::new(from, exchange, partitioner, shape, lanes)?))
     });
     exchange
 }
 
 /// The consumer's end of an exchange, where a chain begins.
-struct Begin {
-    flow: Flow,
-    exchange: ExchangeId,
-    partitioner: Partitioner,
-    shape: BatchShape,
-    timed: bool,
+pub(crate) struct Input {
+    pub(crate) flow: Flow,
+    pub(crate) end: InputEnd,
+    pub(crate) timed: bool,
 }
 
-impl Begin {
-    fn operator<U, H: Operator>(
-        self,
-        kind: &'static str,
-        stateful: bool,
-        built_at: &'static Location<'static>,
-        head: impl FnOnce(OpId) -> H,
-    ) -> Stream<U, FromExchange<H>> {
-        let Begin { flow, exchange, partitioner, shape, timed } = self;
-        let mut path = Path { flow, ops: Vec::new(), timed };
-        let op = path.add(kind, stateful, built_at);
-        path.flow.graph.borrow_mut().consume(exchange, op);
-        let chain = FromExchange::new(head(op), exchange, partitioner, shape);
-        Stream { chain, path, record: PhantomData }
+/// Begins a chain with an operator that is fed by exchanges. It has event time where all its inputs have.
+pub(crate) fn begin<U, H: Operator>(
+    inputs: Vec<Input>,
+    kind: &'static str,
+    stateful: bool,
+    built_at: &'static Location<'static>,
+    head: impl FnOnce(OpId) -> H,
+) -> Stream<U, FromExchange<H>> {
+    let flow = inputs.first().expect("an operator has at least one input").flow.clone();
+    let timed = inputs.iter().all(|input| input.timed);
+    let mut path = Path::new(flow, timed);
+    let op = path.add(kind, stateful, built_at);
+    for (port, input) in inputs.iter().enumerate() {
+        path.flow.graph.borrow_mut().consume(input.end.exchange, op, Port(port as u8));
     }
+    let ends = inputs.into_iter().map(|input| input.end).collect();
+    Stream { chain: FromExchange::new(head(op), ends), path, record: PhantomData }
 }
 
 impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
@@ -124,14 +131,13 @@ impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
         built_at: &'static Location<'static>,
         head: impl FnOnce(OpId) -> H,
     ) -> Stream<U, FromExchange<H>> {
-        let from = Begin {
-            flow: self.flow,
-            exchange: self.exchange,
-            partitioner: Partitioner::Hash,
-            shape: BatchShape::keyed::<T, K>(),
-            timed: self.timed,
-        };
-        from.operator(kind, stateful, built_at, head)
+        begin(vec![self.input()], kind, stateful, built_at, head)
+    }
+
+    /// The consumer's end of the exchange by key.
+    pub(crate) fn input(self) -> Input {
+        let (partitioner, shape) = (Partitioner::Hash, BatchShape::keyed::<T, K>());
+        Input { flow: self.flow, end: InputEnd { exchange: self.exchange, partitioner, shape }, timed: self.timed }
     }
 
     /// The records as views, with no state kept: for stateless work on the shard that owns the key.

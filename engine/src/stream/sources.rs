@@ -19,7 +19,7 @@ impl Flow {
     /// Begins a stream with a source. The name is the identity of its offsets in checkpoints.
     #[track_caller]
     pub fn source<S: Source>(&self, name: impl Into<String>, source: S) -> SourceStream<S> {
-        let mut path = Path { flow: self.clone(), ops: Vec::new(), timed: false };
+        let mut path = Path::new(self.clone(), false);
         let op = path.add("source", true, Location::caller());
         let mut graph = self.graph.borrow_mut();
         graph.rename(op, name.into());

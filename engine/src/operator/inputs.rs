@@ -1,0 +1,81 @@
+//! What an operator is fed: one stream, two of different types, or several of one type.
+
+use std::marker::PhantomData;
+
+use super::typed::{BatchOf, trust};
+use crate::channel::Batch;
+use crate::record::{Layout, Record};
+
+/// The types of an operator's inputs.
+///
+/// Inputs are numbered. The segment asks for the batches of each by its number, and opened each with the shape of the type that this
+/// trait takes it for.
+pub trait Inputs: 'static {
+    /// A batch of one of the inputs.
+    type Batch<'a>;
+
+    /// A batch that came from the exchange of this input.
+    fn batch(port: usize, batch: Batch<'_>) -> Self::Batch<'_>;
+
+    /// The layouts of the records of so many inputs.
+    fn layouts(ports: usize) -> Vec<Layout>;
+}
+
+/// One stream.
+pub struct One<T>(PhantomData<fn() -> T>);
+
+impl<T: Record> Inputs for One<T> {
+    type Batch<'a> = BatchOf<'a, T>;
+
+    #[inline(always)]
+    fn batch(_: usize, batch: Batch<'_>) -> BatchOf<'_, T> {
+        trust(batch)
+    }
+
+    fn layouts(_: usize) -> Vec<Layout> {
+        vec![T::layout()]
+    }
+}
+
+/// Two streams of different types.
+pub struct Two<A, B>(PhantomData<fn() -> (A, B)>);
+
+/// A batch of one of two streams.
+pub enum OneOfTwo<'a, A, B> {
+    /// Of the first one.
+    First(BatchOf<'a, A>),
+    /// Of the second one.
+    Second(BatchOf<'a, B>),
+}
+
+impl<A: Record, B: Record> Inputs for Two<A, B> {
+    type Batch<'a> = OneOfTwo<'a, A, B>;
+
+    #[inline(always)]
+    fn batch(port: usize, batch: Batch<'_>) -> OneOfTwo<'_, A, B> {
+        match port {
+            0 => OneOfTwo::First(trust(batch)),
+            _ => OneOfTwo::Second(trust(batch)),
+        }
+    }
+
+    fn layouts(_: usize) -> Vec<Layout> {
+        vec![A::layout(), B::layout()]
+    }
+}
+
+/// Any number of streams of one type: batches come with the number of their stream.
+pub struct Many<T>(PhantomData<fn() -> T>);
+
+impl<T: Record> Inputs for Many<T> {
+    type Batch<'a> = (usize, BatchOf<'a, T>);
+
+    #[inline(always)]
+    fn batch(port: usize, batch: Batch<'_>) -> (usize, BatchOf<'_, T>) {
+        (port, trust(batch))
+    }
+
+    fn layouts(ports: usize) -> Vec<Layout> {
+        vec![T::layout(); ports]
+    }
+}
