@@ -1,6 +1,7 @@
 //! What an operator is fed: one stream, two of different types, or several of one type.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::typed::{BatchOf, trust};
 use crate::channel::Batch;
@@ -14,8 +15,8 @@ pub trait Inputs: 'static {
     /// A batch of one of the inputs.
     type Batch<'a>;
 
-    /// A batch that came from the exchange of this input.
-    fn batch(port: usize, batch: Batch<'_>) -> Self::Batch<'_>;
+    /// A stretch of a batch that came from the exchange of this input.
+    fn batch(port: usize, batch: Batch<'_>, stretch: Range<usize>) -> Self::Batch<'_>;
 
     /// The layouts of the records of so many inputs.
     fn layouts(ports: usize) -> Vec<Layout>;
@@ -28,8 +29,8 @@ impl<T: Record> Inputs for One<T> {
     type Batch<'a> = BatchOf<'a, T>;
 
     #[inline(always)]
-    fn batch(_: usize, batch: Batch<'_>) -> BatchOf<'_, T> {
-        trust(batch)
+    fn batch(_: usize, batch: Batch<'_>, stretch: Range<usize>) -> BatchOf<'_, T> {
+        trust(batch, stretch)
     }
 
     fn layouts(_: usize) -> Vec<Layout> {
@@ -52,10 +53,10 @@ impl<A: Record, B: Record> Inputs for Two<A, B> {
     type Batch<'a> = OneOfTwo<'a, A, B>;
 
     #[inline(always)]
-    fn batch(port: usize, batch: Batch<'_>) -> OneOfTwo<'_, A, B> {
+    fn batch(port: usize, batch: Batch<'_>, stretch: Range<usize>) -> OneOfTwo<'_, A, B> {
         match port {
-            0 => OneOfTwo::First(trust(batch)),
-            _ => OneOfTwo::Second(trust(batch)),
+            0 => OneOfTwo::First(trust(batch, stretch)),
+            _ => OneOfTwo::Second(trust(batch, stretch)),
         }
     }
 
@@ -71,8 +72,8 @@ impl<T: Record> Inputs for Many<T> {
     type Batch<'a> = (usize, BatchOf<'a, T>);
 
     #[inline(always)]
-    fn batch(port: usize, batch: Batch<'_>) -> (usize, BatchOf<'_, T>) {
-        (port, trust(batch))
+    fn batch(port: usize, batch: Batch<'_>, stretch: Range<usize>) -> (usize, BatchOf<'_, T>) {
+        (port, trust(batch, stretch))
     }
 
     fn layouts(ports: usize) -> Vec<Layout> {

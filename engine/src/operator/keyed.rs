@@ -1,6 +1,7 @@
 //! A chain whose head is fed by an exchange: how inputs become batches, watermarks and the end for its operator.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::failure::{Cause, Failure};
 use super::filter::items_of;
@@ -24,9 +25,12 @@ const FRAMES_PER_INPUT: usize = 16;
 /// How many batches all inputs together may give in one step: keeps steps short.
 const BATCHES_PER_STEP: usize = 8;
 
-/// A step takes no more input once it has copied aside or brought in so many pages of state: a batch right after a switch may cost a
-/// hundred times what it costs otherwise.
+/// A step takes no more input once it has copied aside or brought in so many pages of state.
 const PAGES_MOVED_PER_STEP: u64 = 32;
+
+/// How many records are taken at a time while the running checkpoint has pages to save: each may have to copy one aside, at a hundred
+/// times what it costs otherwise.
+const RECORDS_WHILE_SAVING: usize = 16;
 
 /// How many pieces of a firing one step does.
 const FIRING_PIECES_PER_STEP: usize = 8;
@@ -150,6 +154,7 @@ impl<H: Operator> Chain for FromExchange<H> {
             inlets,
             ports,
             first: 0,
+            taken: 0,
             due: VecDeque::new(),
             said: Said::NOTHING,
         }))
@@ -176,6 +181,8 @@ struct OperatorSegment<H, P> {
     merge: InputMerge,
     /// The input that is looked at first in the next step.
     first: usize,
+    /// How many records were taken of the batch that comes next from that input.
+    taken: usize,
     /// What event time has done and is still to be carried out, before any more input is taken. A watermark stays at the front until
     /// all that it makes due has been fired.
     due: VecDeque<Signal>,
@@ -226,7 +233,8 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
     ) -> Result<bool, Box<Failure>> {
         let moved = self.pages_moved();
         let port = self.port_of(input);
-        for _ in 0..FRAMES_PER_INPUT {
+        let mut frames = FRAMES_PER_INPUT;
+        while frames > 0 {
             if *batches == 0 || self.pages_moved() - moved >= PAGES_MOVED_PER_STEP {
                 return Ok(false);
             }
@@ -241,15 +249,24 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                     return Ok(true);
                 }
                 Peek::Frame(Frame::Batch(batch)) => {
+                    let stretch = stretch(batch.len(), self.taken, self.head.arena());
+                    self.taken = if stretch.end < batch.len() { stretch.end } else { 0 };
+                    self.head.batch(&H::In::batch(port, batch, stretch), &mut self.push);
+                    let signals = self.merge.active(input);
+                    if self.taken > 0 {
+                        progress.worked = true;
+                        self.due.extend(signals);
+                        continue;
+                    }
                     *batches -= 1;
-                    self.head.batch(&H::In::batch(port, batch), &mut self.push);
-                    self.merge.active(input)
+                    signals
                 }
                 Peek::Frame(Frame::Watermark(at)) => self.merge.watermark(input, at, context.now),
                 Peek::Frame(Frame::Idle) => self.merge.idle(input),
                 Peek::Frame(Frame::End) => self.merge.end(input),
             };
             self.inlets[input].consume();
+            frames -= 1;
             progress.worked = true;
             if !signals.is_empty() {
                 self.due.extend(signals);
@@ -259,6 +276,21 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             }
         }
         Ok(true)
+    }
+
+    /// Takes the rest of a batch of which a part has been taken: a switch falls between batches.
+    fn take_rest(&mut self) {
+        let (input, from) = (self.first, std::mem::take(&mut self.taken));
+        if from == 0 {
+            return;
+        }
+        let port = self.port_of(input);
+        let Peek::Frame(Frame::Batch(batch)) = self.inlets[input].peek() else {
+            unreachable!("the batch that was begun is still there")
+        };
+        let rest = from..batch.len();
+        self.head.batch(&H::In::batch(port, batch, rest), &mut self.push);
+        self.inlets[input].consume();
     }
 
     fn pages_moved(&mut self) -> u64 {
@@ -338,13 +370,18 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         }
         let inputs = self.inlets.len();
         let first = self.first;
-        self.first = (first + 1) % inputs;
         let mut batches = BATCHES_PER_STEP;
         for turn in 0..inputs {
-            if !self.take((first + turn) % inputs, &mut batches, context, &mut progress)? {
+            let input = (first + turn) % inputs;
+            if !self.take(input, &mut batches, context, &mut progress)? {
+                if self.taken > 0 {
+                    self.first = input;
+                    return Ok(progress);
+                }
                 break;
             }
         }
+        self.first = (first + 1) % inputs;
         Ok(progress)
     }
 
@@ -361,6 +398,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
     }
 
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
+        self.take_rest();
         for inlet in &mut self.inlets {
             inlet
                 .switch(epoch)
@@ -426,4 +464,12 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         }
         self.push.tail().gauge(gauges);
     }
+}
+
+/// Which records of a batch are taken next, of which some may have been taken.
+#[inline]
+fn stretch(len: usize, taken: usize, arena: Option<&mut Arena>) -> Range<usize> {
+    let saving = arena.is_some_and(|arena| arena.pages_to_save() > 0);
+    let most = if saving { RECORDS_WHILE_SAVING } else { len };
+    taken..len.min(taken + most)
 }

@@ -2,15 +2,20 @@
 #![allow(unsafe_code)] // views records in place, trusting the types of the exchange
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use crate::channel::Batch;
 use crate::element::{KeyHash, Timestamp};
 use crate::key::{Key, KeyShape};
 use crate::record::{Record, View};
 
-/// A batch of archived `T`s.
+/// A batch of archived `T`s, or a stretch of one.
 pub struct BatchOf<'a, T> {
     batch: Batch<'a>,
+    /// Where in the batch it begins.
+    first: usize,
+    timestamps: &'a [Timestamp],
+    hashes: &'a [KeyHash],
     record: PhantomData<fn() -> T>,
 }
 
@@ -20,32 +25,34 @@ pub struct BatchOf<'a, T> {
 /// exchange are made from one stream, so that what the producer archived is what the consumer views; restored frames are of the same
 /// layout, whose fingerprint was compared when the job was restored.
 #[inline(always)]
-pub(crate) fn trust<T: Record>(batch: Batch<'_>) -> BatchOf<'_, T> {
-    BatchOf { batch, record: PhantomData }
+pub(crate) fn trust<T: Record>(batch: Batch<'_>, stretch: Range<usize>) -> BatchOf<'_, T> {
+    // An exchange without keys has no hashes.
+    let hashes = batch.hashes().get(stretch.clone()).unwrap_or_default();
+    BatchOf { batch, first: stretch.start, timestamps: &batch.timestamps()[stretch], hashes, record: PhantomData }
 }
 
 impl<'a, T: Record> BatchOf<'a, T> {
     /// How many records it holds.
     #[inline(always)]
     pub fn len(&self) -> usize {
-        self.batch.len()
+        self.timestamps.len()
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.batch.is_empty()
+        self.timestamps.is_empty()
     }
 
     /// The records' event times.
     #[inline(always)]
     pub fn timestamps(&self) -> &'a [Timestamp] {
-        self.batch.timestamps()
+        self.timestamps
     }
 
     /// The hashes of the records' keys.
     #[inline(always)]
     pub fn hashes(&self) -> &'a [KeyHash] {
-        self.batch.hashes()
+        self.hashes
     }
 
     /// The canonical bytes of a record's key, which is a `K`; none where the hash is the key.
@@ -53,20 +60,20 @@ impl<'a, T: Record> BatchOf<'a, T> {
     pub fn key_bytes<K: Key + ?Sized>(&self, index: usize) -> &'a [u8] {
         match K::SHAPE {
             KeyShape::InHash => &[],
-            _ => self.batch.key_bytes(index),
+            _ => self.batch.key_bytes(self.first + index),
         }
     }
 
     /// The archived bytes of a record.
     #[inline(always)]
     pub fn record_bytes(&self, index: usize) -> &'a [u8] {
-        self.batch.record_bytes(index)
+        self.batch.record_bytes(self.first + index)
     }
 
     /// A record's view.
     #[inline(always)]
     pub fn record(&self, index: usize) -> &'a View<T> {
         // SAFETY: the records are archived `T`s (`trust`).
-        unsafe { self.batch.record_unchecked::<T>(index) }
+        unsafe { self.batch.record_unchecked::<T>(self.first + index) }
     }
 }
