@@ -23,14 +23,14 @@ use crate::time::{InputMerge, Side, Signal};
 const FRAMES_PER_INPUT: usize = 16;
 
 /// How many batches all inputs together may give in one step: keeps steps short.
-const BATCHES_PER_STEP: usize = 8;
+const BATCHES_PER_STEP: usize = 2;
 
 /// A step takes no more input once it has copied aside or brought in so many pages of state.
-const PAGES_MOVED_PER_STEP: u64 = 32;
+const PAGES_MOVED_PER_STEP: u64 = 12;
 
 /// How many records are taken at a time while the running checkpoint has pages to save: each may have to copy one aside, at a hundred
 /// times what it costs otherwise.
-const RECORDS_WHILE_SAVING: usize = 16;
+const RECORDS_WHILE_SAVING: usize = 8;
 
 /// How many pieces of a firing one step does.
 const FIRING_PIECES_PER_STEP: usize = 8;

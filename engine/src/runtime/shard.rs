@@ -18,7 +18,7 @@ use crate::operator::segment::{OpenContext, Progress, Segment, StepContext};
 use crate::operator::{Cause, Failure};
 
 /// How many pages a step saves while there is other work, and while there is none.
-const PAGES_PER_BUSY_STEP: usize = 8;
+const PAGES_PER_BUSY_STEP: usize = 4;
 const PAGES_PER_IDLE_STEP: usize = 32;
 
 /// How many pages a step brings in after a restart.
@@ -141,6 +141,8 @@ impl Shard {
         let published = self.control.published_to(self.id);
         if published > self.epoch {
             self.switch(published)?;
+            // Enough for one round.
+            return Ok(Progress { worked: true, ..Progress::default() });
         }
         let aborted = self.control.aborted();
         if aborted > self.gave_up {
