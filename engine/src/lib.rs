@@ -37,6 +37,7 @@ pub mod state;
 pub mod stream;
 pub mod testing;
 pub mod time;
+pub mod timers;
 pub mod window;
 
 pub use key::Key;
