@@ -53,7 +53,7 @@ fn what_was_not_handed_out_is_in_the_checkpoint() {
     let mut epoch = 0;
     while let Some(due) = timers.pop(i64::MAX) {
         fired.push((due.at.0, key_of(due.hash)));
-        if fired.len() % 97 == 0 {
+        if fired.len().is_multiple_of(97) {
             epoch += 1;
             timers.arena.load_some(PageNo(1), usize::MAX).unwrap();
             // A page that was saved before is not saved again, so what is saved is put together from all that there was.

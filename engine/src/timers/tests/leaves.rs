@@ -125,7 +125,7 @@ fn a_big_tick_is_fired_in_pieces_while_others_come_and_go() {
             }
             _ => {}
         }
-        if fired.len() % 333 == 0 {
+        if fired.len().is_multiple_of(333) {
             timers.check();
         }
     }

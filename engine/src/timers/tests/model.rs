@@ -219,10 +219,10 @@ impl<K: Key> Run<K> {
         match callback {
             Callback::Nothing => {}
             // Not for ever.
-            Callback::Register(later) if number % 3 == 0 && number < 5000 => {
+            Callback::Register(later) if number.is_multiple_of(3) && number < 5000 => {
                 self.register(at.saturating_add(later), number + 3000);
             }
-            Callback::Reset(later) if number % 3 == 0 && number < 5000 => {
+            Callback::Reset(later) if number.is_multiple_of(3) && number < 5000 => {
                 self.reset(1, at.saturating_add(later), number + 3000);
             }
             Callback::DeleteNext | Callback::Renew => {
