@@ -122,6 +122,12 @@ impl Words {
 impl KeySink for Words {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
+        if self.bits == 0
+            && let Ok(word) = bytes.try_into()
+        {
+            self.hash = mix(u64::from_le_bytes(word), self.hash);
+            return;
+        }
         for &byte in bytes {
             self.word |= u64::from(byte) << self.bits;
             self.bits += 8;

@@ -99,9 +99,9 @@ impl Front {
         }
     }
 
-    /// The first timer.
-    pub(super) fn first(&self) -> Option<Copied<'_>> {
-        self.timers.front().map(|entry| self.copied(entry))
+    /// When the first timer is due.
+    pub(super) fn first(&self) -> Option<i64> {
+        self.timers.front().map(|entry| entry.at)
     }
 
     /// Takes the first timer out. Its bytes stay until the front is changed again.

@@ -89,7 +89,7 @@ impl<K: Key + ?Sized, W: When> Index<K, W> {
     /// A time at or before the first timer.
     pub(super) fn first(&self) -> Option<i64> {
         let start = *self.leaves.first_key_value()?.0;
-        Some(self.front.first().map_or(start, |timer| timer.at))
+        Some(self.front.first().unwrap_or(start))
     }
 
     /// All leaves, with their starts.
@@ -161,14 +161,14 @@ impl<K: Key + ?Sized, W: When> Index<K, W> {
     /// Looks for a timer that is due. A bounded amount of work.
     pub(super) fn ready(&mut self, arena: &mut Arena, up_to: i64) -> Result<Ready, StateError> {
         for _ in 0..EMPTY_READS {
+            // What is in the front is of the first leaf.
+            if let Some(at) = self.front.first() {
+                return Ok(if at <= up_to { Ready::At(at) } else { Ready::Nothing });
+            }
             match self.leaves.first_key_value() {
-                Some((&start, _)) if start <= up_to => {}
+                Some((&start, _)) if start <= up_to => self.load(arena)?,
                 _ => return Ok(Ready::Nothing),
             }
-            if let Some(first) = self.front.first() {
-                return Ok(if first.at <= up_to { Ready::At(first.at) } else { Ready::Nothing });
-            }
-            self.load(arena)?;
         }
         Ok(Ready::Again)
     }
