@@ -15,7 +15,7 @@
 //! leaves      0          4 170         9 002            what a checkpoint holds beside pages: where each
 //!             |            |             |              leaf begins, its last timestamp, its table
 //!           table        table         table            sub-keys (timestamp, key), no values
-//!          ~500 keys    ~500 keys     one tick
+//!          ~200 keys    ~200 keys     one tick
 //! ```
 //!
 //! A leaf that is full is split in time, by moving the smaller half; where timers come in order, a new leaf is begun and nothing moves. A

@@ -9,9 +9,9 @@ use crate::element::KeyHash;
 use crate::key::{Key, Sub};
 use crate::state::Table;
 
-/// A leaf with so many timers takes no more, unless all are due at the same tick. Three pages of timers of integer keys; reading and
-/// sorting them, or moving half of them, takes some ten microseconds.
-pub(super) const LEAF_TIMERS: u64 = 512;
+/// A leaf with so many timers takes no more, unless all are due at the same tick. Two pages of timers of integer keys. Larger leaves make
+/// checkpoints note fewer of them; smaller ones are read and sorted, or moved by halves, in less time (some ten microseconds).
+pub(super) const LEAF_TIMERS: u64 = 256;
 
 /// A leaf that shrinks to this looks for a neighbour to merge with...
 const SPARSE: u64 = LEAF_TIMERS / 8;
@@ -21,7 +21,7 @@ const MERGE_EVERY: u64 = 16;
 const MERGED: u64 = LEAF_TIMERS / 2;
 
 /// How many pages of a leaf of a single tick are read at a time.
-const PIECE_PAGES: usize = 4;
+const PIECE_PAGES: usize = 2;
 /// How many times in a row such a reading may find nothing before others get a turn.
 const EMPTY_READS: usize = 16;
 

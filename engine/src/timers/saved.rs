@@ -69,7 +69,7 @@ impl SavedTimers {
 }
 
 impl<K: Key + ?Sized> TimerQueue<K> {
-    /// Writes what has to be saved beside the pages, at the switch to a new epoch: 28 bytes for every few hundred timers.
+    /// Writes what has to be saved beside the pages, at the switch to a new epoch: 28 bytes for every one or two hundred timers.
     pub fn save(&self, out: &mut Writer) {
         put_leaves(out, &self.plain);
         put_leaves(out, &self.named.index);

@@ -42,7 +42,7 @@ fn leaves_are_well_filled_in_whatever_order_timers_come() {
     // From both ends, and from the middle.
     let zigzag = leaves_of((0..count).map(|n| if n % 2 == 0 { n } else { -n }));
     assert!((8..=20).contains(&zigzag), "{zigzag}");
-    let steps = leaves_of((0..count).map(|n| n / 700));
+    let steps = leaves_of((0..count).map(|n| n / 400));
     assert!((6..=14).contains(&steps), "{steps}");
 }
 
