@@ -52,11 +52,13 @@ mod composite;
 mod hash;
 mod integer;
 mod part;
+mod sub;
 
 pub use millstream_derive::Key;
 #[doc(hidden)]
 pub use part::total_width;
 pub use part::{KeyPart, KeySink};
+pub use sub::Sub;
 
 use crate::element::KeyHash;
 use crate::record::{Layout, key_layout};

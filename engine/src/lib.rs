@@ -6,7 +6,7 @@
 //! job, stream        what a program says                          (api)
 //! operator, window   what happens to records                      (operators)
 //! runtime            shards, drivers, coordinator, restarts       (runtime)
-//! time  state  channel  checkpoint                                (services)
+//! timers  time  state  channel  checkpoint                        (services)
 //! arena  record  key  element                                     (ground)
 //! ```
 #![warn(clippy::unwrap_used)]
@@ -37,6 +37,7 @@ pub mod state;
 pub mod stream;
 pub mod testing;
 pub mod time;
+pub mod timers;
 pub mod window;
 
 pub use key::Key;
