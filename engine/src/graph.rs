@@ -11,7 +11,7 @@ use crate::channel::{BatchShape, ChannelError, Inlet, Outlet};
 use crate::operator::{Driven, OpId};
 use crate::sink::Delivery;
 use crate::source::Replay;
-use crate::time::Producers;
+use crate::time::{Producers, Tick};
 
 /// A mistake in a program that shows before anything runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,6 +139,8 @@ pub struct Plan {
     pub(crate) exchanges: Vec<ExchangeNode>,
     /// In the order in which records pass: what a chain writes is read by a later one.
     pub(crate) chains: Vec<ChainNode>,
+    /// What a tick of event time means.
+    pub(crate) tick: Tick,
 }
 
 impl Plan {
@@ -152,11 +154,24 @@ impl Plan {
         place(self.ops[usize::from(op.0)].built_at)
     }
 
-    /// What is at the producers' ends of an exchange.
-    pub(crate) fn producers(&self, exchange: ExchangeId) -> Producers {
+    /// The operator at the head of the chain that writes an exchange.
+    pub(crate) fn writer(&self, exchange: ExchangeId) -> OpId {
         let writes = |chain: &&ChainNode| chain.output == Some(exchange);
         let chain = self.chains.iter().find(writes).expect("a checked plan has a chain that writes it");
-        match self.ops[usize::from(chain.ops[0].0)].role {
+        chain.ops[0]
+    }
+
+    /// The sources, in the order in which they were built.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = OpId> {
+        let numbered = self.ops.iter().enumerate();
+        numbered
+            .filter(|(_, op)| matches!(op.role, Role::Source(_)))
+            .map(|(number, _)| OpId(number as u16))
+    }
+
+    /// What is at the producers' ends of an exchange.
+    pub(crate) fn producers(&self, exchange: ExchangeId) -> Producers {
+        match self.ops[usize::from(self.writer(exchange).0)].role {
             Role::Source(_) => Producers::Source,
             Role::Sink(_) | Role::Inner => Producers::Operator,
         }
@@ -344,9 +359,15 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Calls the program once and checks what it built.
-    pub(crate) fn build(program: &dyn Fn(&Flow)) -> Result<Built, Vec<BuildError>> {
+    /// What a tick of event time means in this job; see [`Job::tick`](crate::job::Job::tick).
+    pub fn tick(&self) -> Tick {
+        self.graph.borrow().plan.tick
+    }
+
+    /// Calls the program once, for a job with this tick, and checks what it built.
+    pub(crate) fn build(program: &dyn Fn(&Flow), tick: Tick) -> Result<Built, Vec<BuildError>> {
         let flow = Flow { graph: Rc::new(RefCell::new(GraphBuilder::default())) };
+        flow.graph.borrow_mut().plan.tick = tick;
         program(&flow);
         let graph = std::mem::take(&mut *flow.graph.borrow_mut());
         graph.finish()

@@ -16,7 +16,7 @@ use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::{InputsSnapshot, OperatorSnapshot, ShardSnapshot};
-use crate::time::{InputMerge, Side, Signal};
+use crate::time::{ClockReport, Head, InputMerge, Side, Signal};
 
 /// How many frames one input may give in one step: keeps inputs fair.
 const FRAMES_PER_INPUT: usize = 16;
@@ -103,6 +103,11 @@ pub trait Operator: Fed {
         None
     }
 
+    /// How many records came too late for it.
+    fn late_records(&self) -> u64 {
+        0
+    }
+
     /// Adds its figures.
     fn gauge(&self, gauges: &mut Gauges) {
         let _ = gauges;
@@ -140,6 +145,7 @@ impl<H: Operator> Chain for FromExchange<H> {
             first: 0,
             shape: self.shape,
             due: VecDeque::new(),
+            late_after_idle: 0,
             ended: false,
         }))
     }
@@ -159,6 +165,8 @@ struct OperatorSegment<H, P> {
     /// What event time has done and is still to be carried out, before any more input is taken. A watermark stays at the front until
     /// all that it makes due has been fired.
     due: VecDeque<Signal>,
+    /// How many of its late records came from an input that had been idle and was behind the others.
+    late_after_idle: u64,
     ended: bool,
 }
 
@@ -221,7 +229,11 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                 }
                 Peek::Frame(Frame::Batch(batch)) => {
                     *batches -= 1;
+                    let late_before = self.merge.is_behind(input).then(|| self.head.late_records());
                     self.head.batch(&trust(batch), &mut self.push);
+                    if let Some(before) = late_before {
+                        self.late_after_idle += self.head.late_records() - before;
+                    }
                     self.merge.active(input)
                 }
                 Peek::Frame(Frame::Watermark(at)) => self.merge.watermark(input, at, context.now),
@@ -359,7 +371,18 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         None
     }
 
+    fn clock_report(&self, now: Nanos) -> ClockReport {
+        let standstill = self.merge.held_back_by();
+        ClockReport {
+            watermark: self.merge.current(),
+            stands_for: standstill.input().map_or_else(Default::default, |held| now.since(held.since)),
+            standstill,
+            of: Head::Operator { firing: !self.due.is_empty() },
+        }
+    }
+
     fn gauge(&mut self, gauges: &mut Gauges) {
+        gauges.late_after_idle += self.late_after_idle;
         gauges.watermark(self.head.op(), self.merge.current());
         for inlet in &self.inlets {
             gauges.ring(inlet.fill());

@@ -15,6 +15,7 @@ use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::ShardSnapshot;
 use crate::sink::{Committable, SinkError};
+use crate::time::{ClockReport, JobTime, ProcessingTime};
 
 /// What a chain is given when its shard starts.
 pub struct OpenContext {
@@ -27,6 +28,8 @@ pub struct OpenContext {
     pub(crate) budget: MemoryBudget,
     pub(crate) waker: Waker,
     pub(crate) restored: Option<Arc<Restored>>,
+    pub(crate) time: Arc<JobTime>,
+    pub(crate) processing: ProcessingTime,
 }
 
 impl OpenContext {
@@ -44,7 +47,24 @@ impl OpenContext {
 /// What a chain is told in each step.
 #[derive(Clone, Copy)]
 pub struct StepContext {
+    /// What the job's clock reads: never goes back.
     pub(crate) now: Nanos,
+    /// What dates its readings are.
+    pub(crate) processing: ProcessingTime,
+}
+
+impl StepContext {
+    /// Processing time as operators see it: ticks of the job since the Unix epoch.
+    #[inline]
+    pub fn processing_time(&self) -> Timestamp {
+        self.processing.at(self.now)
+    }
+
+    /// When processing time will have come to `at`: for [`Progress::wake_at`].
+    #[allow(dead_code)] // for operators with timers of processing time
+    pub(crate) fn when(&self, at: Timestamp) -> Nanos {
+        self.processing.when(at)
+    }
 }
 
 /// What a chain did in a step.
@@ -114,6 +134,9 @@ pub trait Segment {
     /// The record with this number in the batch at hand made the chain fail: says where the record came from, and marks it
     /// there.
     fn blame_record(&mut self, index: usize) -> Option<String>;
+
+    /// Where the event time of its head stands, and why.
+    fn clock_report(&self, now: Nanos) -> ClockReport;
 
     /// Adds the chain's figures.
     fn gauge(&mut self, gauges: &mut Gauges);

@@ -149,7 +149,8 @@ struct Seat {
 }
 
 impl Simulation {
-    /// Starts a process that is to run this job on this disk. Nothing but the seed decides what happens.
+    /// Starts a process that is to run this job on this disk. Nothing but the seed decides what happens. The simulation has a clock of its own,
+    /// which begins at the Unix epoch.
     ///
     /// # Errors
     /// What keeps the job from being started: mistakes in the program, a state directory that cannot be used.
@@ -161,8 +162,9 @@ impl Simulation {
     ) -> Result<Simulation, JobError> {
         let mut random = Random(seed);
         let drawn = HashSeed(random.next());
+        let processing = ProcessingTime::from_epoch(job.tick);
         Ok(Simulation {
-            attempts: Attempts::new(job, Arc::new(program), disk.shared(), drawn)?,
+            attempts: Attempts::new(job, Arc::new(program), disk.shared(), drawn, processing)?,
             random,
             schedule: SimSchedule::default(),
             disk: disk.clone(),

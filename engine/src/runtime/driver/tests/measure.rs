@@ -30,7 +30,7 @@ fn writes(kind: DriverKind, busy: bool) {
     let path = directory.path().join("data");
     let build: BuildShard = Box::new(move |mut disk| {
         disk.submit(DiskOp::Create { file: FILE, path });
-        let clock = Clock::start();
+        let clock = Clock::wall();
         let (mut asked, mut writes, mut steps, mut latencies) = (clock.now(), 0u64, 0u64, histogram());
         let step = move |_| {
             steps += 1;
@@ -68,7 +68,7 @@ fn writes(kind: DriverKind, busy: bool) {
 
 /// One shard wakes another every 200 us; how long until the other steps.
 fn wakes(kind: DriverKind, wait: WaitPolicy) {
-    let clock = Clock::start();
+    let clock = Clock::wall();
     let (sent, waker) = (Arc::new(AtomicU64::new(0)), Waker::new());
     let (sender, sleeper) = (sent.clone(), waker.clone());
     let build_sender: BuildShard = Box::new(move |_| {
