@@ -1,7 +1,6 @@
 //! A chain whose head is a source: reads partitions, gives records their event time, and says how far event time has come.
 
 use std::collections::VecDeque;
-use std::marker::PhantomData;
 
 use super::assign::{Assign, Untimed};
 use super::failure::{Blame, Cause, Cursor, Failure, raise};

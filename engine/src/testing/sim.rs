@@ -44,6 +44,7 @@ use crate::runtime::control::{Control, Phase, ShardEvent};
 use crate::runtime::coordinator::Coordinator;
 use crate::runtime::driver::{Drive, Step};
 use crate::runtime::metrics::JobMetrics;
+use crate::time::ProcessingTime;
 
 /// How often the control thread looks at the time, at the least.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -37,20 +37,20 @@ pub struct PartitionReport {
 
 /// The head of a chain on one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ClockReport {
+pub struct ClockReport {
     /// Its watermark.
-    pub(crate) watermark: Timestamp,
+    pub watermark: Timestamp,
     /// Why it stands there. Inputs are partitions, or the producer shards of its exchanges, one exchange after the other.
-    pub(crate) standstill: Standstill,
+    pub standstill: Standstill,
     /// How long the input that is named there, if one is, has stood at its watermark.
-    pub(crate) stands_for: Duration,
+    pub stands_for: Duration,
     /// What it is.
-    pub(crate) of: Head,
+    pub of: Head,
 }
 
 /// What can be at the head of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Head {
+pub enum Head {
     /// A source.
     Source {
         /// Those that this shard reads.

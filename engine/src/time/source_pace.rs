@@ -111,7 +111,7 @@ impl SourcePace {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Signal, Tick, Ticks, Watermarks};
+    use super::super::{Signal, Tick, Watermarks};
     use super::*;
     use crate::runtime::Waker;
     use crate::source::PartitionId;

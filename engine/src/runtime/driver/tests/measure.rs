@@ -1,6 +1,7 @@
 //! Figures, printed and not asserted: `cargo test --release -p millstream-engine --lib measure -- --ignored --nocapture`.
 
 use super::*;
+use std::time::Instant;
 use crate::disk::{DiskOp, FileHandle};
 use hdrhistogram::Histogram;
 use std::sync::Arc;
@@ -70,16 +71,16 @@ fn writes(kind: DriverKind, busy: bool) {
 fn wakes(kind: DriverKind, wait: WaitPolicy) {
     let clock = Clock::wall();
     let (sent, waker) = (Arc::new(AtomicU64::new(0)), Waker::new());
-    let (sender, sleeper) = (sent.clone(), waker.clone());
+    let (sender, sleeper, sender_clock) = (sent.clone(), waker.clone(), clock.clone());
     let build_sender: BuildShard = Box::new(move |_| {
-        let (mut due, mut rounds) = (clock.now(), 0);
+        let (mut due, mut rounds) = (sender_clock.now(), 0);
         let step = move |_| {
-            if clock.now() < due {
+            if sender_clock.now() < due {
                 return Step::Worked;
             }
             due = due.after(Duration::from_micros(200));
             rounds += 1;
-            sender.store(if rounds > 5_000 { u64::MAX } else { clock.now().0 }, Ordering::Release);
+            sender.store(if rounds > 5_000 { u64::MAX } else { sender_clock.now().0 }, Ordering::Release);
             sleeper.wake();
             if rounds > 5_000 { Step::Done } else { Step::Worked }
         };
