@@ -164,9 +164,7 @@ impl Plan {
     /// The sources, in the order in which they were built.
     pub(crate) fn sources(&self) -> impl Iterator<Item = OpId> {
         let numbered = self.ops.iter().enumerate();
-        numbered
-            .filter(|(_, op)| matches!(op.role, Role::Source(_)))
-            .map(|(number, _)| OpId(number as u16))
+        numbered.filter(|(_, op)| matches!(op.role, Role::Source(_))).map(|(number, _)| OpId(number as u16))
     }
 
     /// What is at the producers' ends of an exchange.

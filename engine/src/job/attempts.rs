@@ -71,8 +71,8 @@ impl Attempts {
         drawn: HashSeed,
         processing: ProcessingTime,
     ) -> Result<Attempts, JobError> {
-        let built =
-            Flow::build(&*program, job.tick).map_err(|errors| JobError::Build { job: job.name.clone(), errors })?;
+        let built = Flow::build(&*program, job.tick)
+            .map_err(|errors| JobError::Build { job: job.name.clone(), errors })?;
         let store = match &job.state_dir {
             None => None,
             Some(dir) => Some(open_store(&job, dir, disk.clone(), drawn)?),

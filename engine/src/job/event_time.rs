@@ -204,7 +204,10 @@ impl EventTime {
                 partition: partitions[held.input].clone(),
                 blocked: *blocked,
             },
-            (Head::Operator { .. }, standstill @ (Standstill::HeldBack(held) | Standstill::CatchingUp(held))) => {
+            (
+                Head::Operator { .. },
+                standstill @ (Standstill::HeldBack(held) | Standstill::CatchingUp(held)),
+            ) => {
                 let shards = self.shards.len();
                 let producer = ShardId((held.input % shards) as u16);
                 let exchange = self.fed_by(head).nth(held.input / shards);

@@ -193,8 +193,8 @@ impl Job {
     /// # Errors
     /// [`JobError::Build`].
     pub fn explain(&self, program: impl Fn(&Flow)) -> Result<String, JobError> {
-        let built =
-            Flow::build(&program, self.tick).map_err(|errors| JobError::Build { job: self.name.clone(), errors })?;
+        let built = Flow::build(&program, self.tick)
+            .map_err(|errors| JobError::Build { job: self.name.clone(), errors })?;
         Ok(built.plan.explain())
     }
 

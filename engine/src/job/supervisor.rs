@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::answers::Answers;
-use super::{Cancel, EventTime, EventTimeError};
 use super::attempts::{Attempts, Begun, End};
 use super::error::JobError;
 use super::settings::Job;
 use super::summary::{JobStatus, Summary};
+use super::{Cancel, EventTime, EventTimeError};
 use crate::disk::RealDisk;
 use crate::element::{Nanos, ShardId};
 use crate::graph::Plan;
@@ -66,7 +66,8 @@ impl Shared {
 
     pub(crate) fn event_time(&self) -> Result<EventTime, EventTimeError> {
         let status = self.status();
-        let (JobStatus::Running, Some(control), Some(plan)) = (status, self.control(), self.plan.get()) else {
+        let (JobStatus::Running, Some(control), Some(plan)) = (status, self.control(), self.plan.get())
+        else {
             return Err(EventTimeError::NotRunning { status });
         };
         let question = self.answers.question();
@@ -188,8 +189,7 @@ impl Supervisor {
             build,
         });
         self.shard_clock.wakes(&control.wakers);
-        let mut running =
-            driver::start(self.attempts.job.driver, self.shard_clock.clone(), specs.collect())?;
+        let mut running = driver::start(self.attempts.job.driver, self.shard_clock.clone(), specs.collect())?;
         self.driver = running.driver().to_string();
         *self.shared.control.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             Some(control.clone());

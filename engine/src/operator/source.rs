@@ -13,7 +13,9 @@ use crate::graph::Lanes;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::{PartitionSnapshot, ShardSnapshot};
 use crate::source::{PartitionId, Reader, ReaderContext, Records, Source, SourcePoll};
-use crate::time::{ClockReport, Head, Signal, SourceClock, SourcePace, TimestampRange, WatermarkPlan, WatermarksError};
+use crate::time::{
+    ClockReport, Head, Signal, SourceClock, SourcePace, TimestampRange, WatermarkPlan, WatermarksError,
+};
 
 /// How many records a partition is asked for at a time: few enough to stay in the processor's nearest cache on their way.
 const RECORDS_PER_POLL: usize = 256;

@@ -19,7 +19,12 @@ pub struct Records<T> {
 impl<T> Records<T> {
     /// An empty batch that takes up to `limit` records.
     pub fn with_limit(limit: usize) -> Self {
-        Records { items: Vec::with_capacity(limit), timestamps: Vec::with_capacity(limit), limit, watermark: None }
+        Records {
+            items: Vec::with_capacity(limit),
+            timestamps: Vec::with_capacity(limit),
+            limit,
+            watermark: None,
+        }
     }
 
     /// How many more records fit.

@@ -211,10 +211,7 @@ mod tests {
         let clock = Clock::from(VirtualClock::new());
         let now = Nanos(5_999_999);
         let at = |tick| clock.processing_time(tick).at(now).0;
-        assert_eq!(
-            [Tick::Millisecond, Tick::Microsecond, Tick::Nanosecond].map(at),
-            [5, 5_999, 5_999_999]
-        );
+        assert_eq!([Tick::Millisecond, Tick::Microsecond, Tick::Nanosecond].map(at), [5, 5_999, 5_999_999]);
     }
 
     proptest! {

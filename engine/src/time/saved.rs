@@ -180,10 +180,7 @@ mod tests {
 
     #[test]
     fn damage_is_named() {
-        assert_eq!(
-            PartitionTime::from_bytes(&[0; 5]),
-            Err(TimeStateError::Length { expected: 9, found: 5 })
-        );
+        assert_eq!(PartitionTime::from_bytes(&[0; 5]), Err(TimeStateError::Length { expected: 9, found: 5 }));
         let mut bytes = [0; 17];
         bytes[8] = 4;
         assert_eq!(PartitionTime::from_bytes(&bytes), Err(TimeStateError::Flags(4)));

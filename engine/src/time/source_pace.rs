@@ -131,7 +131,11 @@ mod tests {
     }
 
     /// A step in which the partition gives its next record, if there is one and it may. They are a tenth of a second apart.
-    fn step((pace, clock): &mut (SourcePace, SourceClock), next: &mut Option<i64>, now: Nanos) -> Vec<Signal> {
+    fn step(
+        (pace, clock): &mut (SourcePace, SourceClock),
+        next: &mut Option<i64>,
+        now: Nanos,
+    ) -> Vec<Signal> {
         pace.begin();
         if pace.may_read(clock, 0, now)
             && let Some(at) = next

@@ -439,7 +439,8 @@ mod tests {
         assert!(plan(Watermarks::monotonous().with_max_drift(Ticks(0))).contains("0 ticks is not positive"));
         assert!(plan(Watermarks::adaptive_bound(2.0, Ticks(5))).contains("such as 0.999"));
         assert!(plan(Watermarks::adaptive_bound(0.9, Ticks(-5))).contains("negative"));
-        let periodic = Watermarks::monotonous().every(Duration::from_secs(1)).plan(Tick::Millisecond).unwrap();
+        let periodic =
+            Watermarks::monotonous().every(Duration::from_secs(1)).plan(Tick::Millisecond).unwrap();
         assert_eq!(periodic.at_marks().err(), Some(WatermarksError::PunctuatedInterval));
     }
 }

@@ -51,10 +51,8 @@ fn answer(source_0: ClockReport, source_1: ClockReport, window_1: ClockReport) -
     let plan = Arc::new(built().plan);
     let head = |chain: usize| plan.chains[chain].ops[0];
     let window_0 = operator(4999, held(0, 4999));
-    let shards = vec![
-        vec![(head(0), source_0), (head(1), window_0)],
-        vec![(head(0), source_1), (head(1), window_1)],
-    ];
+    let shards =
+        vec![vec![(head(0), source_0), (head(1), window_0)], vec![(head(0), source_1), (head(1), window_1)]];
     EventTime::new(plan, shards)
 }
 

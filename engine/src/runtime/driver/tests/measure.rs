@@ -1,11 +1,11 @@
 //! Figures, printed and not asserted: `cargo test --release -p millstream-engine --lib measure -- --ignored --nocapture`.
 
 use super::*;
-use std::time::Instant;
 use crate::disk::{DiskOp, FileHandle};
 use hdrhistogram::Histogram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 const FILE: FileHandle = FileHandle(1);
 const WRITE_BYTES: usize = 64 << 10;
