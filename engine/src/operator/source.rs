@@ -91,6 +91,16 @@ impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
     }
 }
 
+/// What a poll came to.
+enum Polled {
+    /// As many records as may come at a time: more of the same batch may follow.
+    Part,
+    /// A batch, with more to follow.
+    Batch,
+    /// Nothing more is at hand.
+    Last,
+}
+
 struct Partition<R> {
     name: PartitionId,
     reader: R,
@@ -130,13 +140,13 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
         Box::new(Failure::of(self.op, cause))
     }
 
-    /// Polls one partition and pushes what it gives. Returns whether there may be more at hand.
+    /// Polls one partition and pushes what it gives.
     fn poll(
         &mut self,
         number: usize,
         context: &StepContext,
         progress: &mut Progress,
-    ) -> Result<bool, Box<Failure>> {
+    ) -> Result<Polled, Box<Failure>> {
         self.last = number;
         self.batch.clear();
         self.assign.begin(context, &self.clock, number);
@@ -176,8 +186,10 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
             progress.worked = true;
             self.records += count as u64;
             clock.on_batch(number, context.now);
-            // The watermark is looked at when the step ends: nothing is lost by telling the clock only now.
-            clock.on_record(number, latest);
+            if !tell_all {
+                // The watermark is looked at when the batch is over: nothing is lost by telling the clock only now.
+                clock.on_record(number, latest);
+            }
         }
         let said = self.batch.take_watermark();
         if let Some(at) = said {
@@ -200,8 +212,12 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
                 self.clock.end(number);
             }
         }
-        // What the source says of event time goes out before its next records.
-        Ok(answer == SourcePoll::More && said.is_none())
+        Ok(match answer {
+            // The batch is empty again: its room is all that there was.
+            SourcePoll::More if said.is_none() && count >= self.batch.room() => Polled::Part,
+            SourcePoll::More => Polled::Batch,
+            SourcePoll::Idle { .. } | SourcePoll::End => Polled::Last,
+        })
     }
 
     /// Polls one partition as long as it has more and there is room downstream, a bounded number of times. Returns whether there is
@@ -220,19 +236,28 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
             if !pace.may_read(&mut self.clock, number, context.now) {
                 break;
             }
-            if !self.poll(number, context, progress)? {
-                break;
+            match self.poll(number, context, progress)? {
+                Polled::Part => {}
+                Polled::Batch => self.let_out(context, progress)?,
+                Polled::Last => break,
             }
         }
         Ok(true)
     }
 
-    /// Passes on what event time has done.
+    /// The step is over: passes on what event time has done.
     fn signal(&mut self, context: &StepContext, progress: &mut Progress) -> Result<(), Box<Failure>> {
         let pace = self.pace.as_mut().expect("made when the shard opened");
         progress.wake_at(pace.lead(&mut self.clock, context.now));
-        self.due.extend(self.clock.advance(context.now));
+        self.let_out(context, progress)?;
+        let pace = self.pace.as_mut().expect("made when the shard opened");
         progress.worked |= pace.finish(&self.clock, context.now);
+        Ok(())
+    }
+
+    /// Lets watermarks out, as far as there is room.
+    fn let_out(&mut self, context: &StepContext, progress: &mut Progress) -> Result<(), Box<Failure>> {
+        self.due.extend(self.clock.advance(context.now));
         while let Some(&signal) = self.due.front() {
             if !self.push.tail().ready() {
                 progress.blocked = true;

@@ -143,9 +143,9 @@ impl PartitionClock {
             Release::Batch => true,
             Release::Marks => false,
             Release::Every(interval) => {
-                let due = now >= *self.next_release.get_or_insert(now.after(interval));
+                let due = now >= *self.next_release.get_or_insert_with(|| next_multiple(now, interval));
                 if due {
-                    self.next_release = Some(now.after(interval));
+                    self.next_release = Some(next_multiple(now, interval));
                 }
                 due
             }
@@ -210,6 +210,12 @@ impl PartitionClock {
     pub fn has_ended(&self) -> bool {
         self.ended
     }
+}
+
+/// The next time after `now` that is a multiple of the interval.
+fn next_multiple(now: Nanos, interval: Duration) -> Nanos {
+    let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
+    Nanos((now.0 / interval).saturating_add(1).saturating_mul(interval))
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl Watermarks {
         Watermarks::of(Kind::Ingestion).every(INGESTION_INTERVAL)
     }
 
-    /// Lets a watermark out at most once in this time (processing time), and not after each batch: Flink's
+    /// Lets a watermark out at the multiples of this interval on the job's clock, where there is a new one, and not after each batch: Flink's
     /// `setAutoWatermarkInterval`. Windows fire that much later, and fewer watermarks travel.
     pub fn every(mut self, interval: Duration) -> Self {
         self.every = Some(interval);

@@ -80,7 +80,7 @@ impl Source for Fed {
         _: Option<&[u8]>,
         context: &ReaderContext,
     ) -> Result<FedReader, SourceError> {
-        let number = partition.0["fed-".len()..].parse().unwrap();
+        let number: usize = partition.0["fed-".len()..].parse().unwrap();
         *self.partitions[number].waker.lock().unwrap() = Some(context.waker.clone());
         Ok(FedReader { source: self.clone(), number })
     }
