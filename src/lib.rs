@@ -13,3 +13,8 @@ pub mod io {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are those of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/event-time.md")]
+struct EventTimeGuide;

@@ -12,7 +12,7 @@ use crate::operator::side::Slot;
 use crate::operator::{Driven, OpId};
 use crate::sink::Delivery;
 use crate::source::Replay;
-use crate::time::Producers;
+use crate::time::{Producers, Tick};
 
 /// A mistake in a program that shows before anything runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -160,6 +160,8 @@ pub struct Plan {
     pub(crate) chains: Vec<ChainNode>,
     /// What is legal and yet probably not meant.
     pub(crate) warnings: Vec<String>,
+    /// What a tick of event time means.
+    pub(crate) tick: Tick,
 }
 
 impl Plan {
@@ -178,11 +180,21 @@ impl Plan {
         place(self.ops[usize::from(op.0)].built_at)
     }
 
+    /// The operator at the head of the chain that writes an exchange.
+    pub(crate) fn writer(&self, exchange: ExchangeId) -> OpId {
+        let writer = self.chains.iter().find(|chain| chain.writes(exchange));
+        writer.expect("a checked plan has a chain that writes it").ops[0]
+    }
+
+    /// The sources, in the order in which they were built.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = OpId> {
+        let numbered = self.ops.iter().enumerate();
+        numbered.filter(|(_, op)| matches!(op.role, Role::Source(_))).map(|(number, _)| OpId(number as u16))
+    }
+
     /// What is at the producers' ends of an exchange.
     pub(crate) fn producers(&self, exchange: ExchangeId) -> Producers {
-        let writer = self.chains.iter().find(|chain| chain.writes(exchange));
-        let chain = writer.expect("a checked plan has a chain that writes it");
-        match self.ops[usize::from(chain.ops[0].0)].role {
+        match self.ops[usize::from(self.writer(exchange).0)].role {
             Role::Source(_) => Producers::Source,
             Role::Sink(_) | Role::Inner => Producers::Operator,
         }
@@ -399,9 +411,15 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Calls the program once and checks what it built.
-    pub(crate) fn build(program: &dyn Fn(&Flow)) -> Result<Built, Vec<BuildError>> {
+    /// What a tick of event time means in this job; see [`Job::tick`](crate::job::Job::tick).
+    pub fn tick(&self) -> Tick {
+        self.graph.borrow().plan.tick
+    }
+
+    /// Calls the program once, for a job with this tick, and checks what it built.
+    pub(crate) fn build(program: &dyn Fn(&Flow), tick: Tick) -> Result<Built, Vec<BuildError>> {
         let flow = Flow { graph: Rc::new(RefCell::new(GraphBuilder::default())) };
+        flow.graph.borrow_mut().plan.tick = tick;
         program(&flow);
         let graph = std::mem::take(&mut *flow.graph.borrow_mut());
         graph.finish()

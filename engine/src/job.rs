@@ -1,12 +1,15 @@
 //! A job: a program with its settings, and a handle on it while it runs.
 
+pub(crate) mod answers;
 pub(crate) mod attempts;
 mod error;
+mod event_time;
 mod settings;
 mod summary;
 mod supervisor;
 
 pub use error::JobError;
+pub use event_time::{EventTime, EventTimeError, OperatorTime, Waiting, WaitingFor};
 pub use settings::Job;
 pub use summary::{JobStatus, Summary};
 
@@ -32,6 +35,24 @@ impl JobHandle {
     /// The figures of the job, read without stopping it.
     pub fn metrics(&self) -> JobMetrics {
         self.shared.metrics()
+    }
+
+    /// Where event time stands in every operator: its watermark, and how far it is behind what its sources have let out. The shards are
+    /// asked and answer in their next step, so it costs nothing while nobody asks.
+    ///
+    /// # Errors
+    /// The job does not run, or a shard is busy with something that takes longer than a second.
+    pub fn event_time(&self) -> Result<EventTime, EventTimeError> {
+        self.shared.event_time()
+    }
+
+    /// Why event time stands where it stands in an operator, on each shard: which partition of which source holds it, and since when. Each
+    /// answer prints as a sentence.
+    ///
+    /// # Errors
+    /// As [`JobHandle::event_time`]; or there is no operator of this name.
+    pub fn why_waiting(&self, operator: &str) -> Result<Vec<Waiting>, EventTimeError> {
+        self.event_time()?.why_waiting(operator)
     }
 
     /// The longest loop gap of each shard since this was last asked: for measuring.

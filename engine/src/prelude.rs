@@ -12,5 +12,5 @@ pub use crate::runtime::wait::WaitPolicy;
 pub use crate::sink::Sink;
 pub use crate::source::Source;
 pub use crate::stream::Stream;
-pub use crate::time::Watermarks;
+pub use crate::time::{Tick, Watermarks};
 pub use crate::window::{TimeWindow, Tumbling};

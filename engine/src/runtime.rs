@@ -13,6 +13,7 @@ pub(crate) mod attempt;
 pub(crate) mod control;
 pub(crate) mod coordinator;
 pub mod driver;
+pub(crate) mod job_meta;
 pub mod metrics;
 pub mod placement;
 pub mod preflight;

@@ -27,7 +27,7 @@ mod windows;
 
 pub use exchanges::Keyed;
 pub use folds::Sum;
-pub use sources::{Assigned, SourceStream, Untimed};
+pub use sources::{Assigned, Ingestion, Marked, SourceStream, Untimed};
 pub use windows::Windowed;
 
 use std::marker::PhantomData;

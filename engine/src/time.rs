@@ -19,29 +19,50 @@
 //! - the instances of an operator are idle together, or not at all. (In Flink the first to wake up can make late what the others are
 //!   about to say.)
 //!
-//! No clock is read here: processing time comes from outside, as [`Nanos`].
+//! No clock is read here: processing time comes from outside, as [`Nanos`] of the job's [`Clock`]. `docs/guide/event-time.md` draws how
+//! watermarks move.
 
+mod alignment;
+mod all_idle;
+mod clock;
 mod floors;
+mod generators;
 mod input_merge;
+mod job_time;
 mod partition_clock;
+mod report;
 mod saved;
 mod signal;
 mod source_clock;
+mod source_pace;
 mod span;
 mod standstill;
+mod timestamps;
+mod unblocked;
 mod watermarks;
 
 #[cfg(test)]
 mod valve_model;
 
+pub use clock::{Clock, ProcessingTime, VirtualClock};
 pub use floors::KeyGroupFloors;
+pub use generators::{
+    AdaptiveBound, AdaptiveBoundError, BoundedOutOfOrderness, Reported, WatermarkGenerator,
+};
 pub use input_merge::{InputMerge, Producers, Side};
 pub use partition_clock::PartitionClock;
+pub use report::{PartitionReport, PartitionState};
 pub use saved::{InputTime, MergeTime, PartitionTime, TimeStateError};
 pub use signal::{Signal, Signals};
 pub use source_clock::SourceClock;
 pub use span::{Span, SpanError, Tick, Ticks};
 pub use standstill::{HeldBack, Standstill};
-pub use watermarks::{BoundedOutOfOrderness, WatermarkGenerator, WatermarkPlan, Watermarks, WatermarksError};
+pub use timestamps::TimestampError;
+pub use watermarks::{WatermarkPlan, Watermarks, WatermarksError};
+
+pub(crate) use job_time::JobTime;
+pub(crate) use report::{ClockReport, Head};
+pub(crate) use source_pace::SourcePace;
+pub(crate) use timestamps::TimestampRange;
 
 pub use crate::element::{Nanos, Timestamp};

@@ -1,4 +1,10 @@
-//! Watermarks from the records of source partitions to an operator on another shard.
+//! Event time: here, watermarks from the records of source partitions to an operator on another shard; below, by theme, in whole jobs.
+
+mod clocks;
+mod fed;
+mod generators;
+mod silence;
+mod timestamps;
 
 use std::time::Duration;
 

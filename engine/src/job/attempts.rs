@@ -23,6 +23,7 @@ use crate::runtime::driver::ShardFailure;
 use crate::runtime::metrics::CheckpointMetrics;
 use crate::runtime::restart::{RestartStrategy, Restarts};
 use crate::runtime::restored::Restored;
+use crate::time::ProcessingTime;
 
 /// How an attempt ended.
 pub(crate) enum End {
@@ -52,6 +53,7 @@ pub(crate) struct Attempts {
     disk: Arc<dyn Disk>,
     store: Option<CheckpointStore>,
     seed: HashSeed,
+    processing: ProcessingTime,
     /// A checkpoint that turned out to be damaged, and what is wrong with it.
     damaged: Option<(Epoch, String)>,
     /// A fault for the simulator to find.
@@ -60,15 +62,17 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Checks the program and opens the state directory. `drawn` becomes the seed of the job's key hash where it has none yet.
+    /// Checks the program and opens the state directory. `drawn` becomes the seed of the job's key hash where it has none yet. `processing`
+    /// says what dates the readings of the shards' clock are.
     pub(crate) fn new(
         job: Job,
         program: Program,
         disk: Arc<dyn Disk>,
         drawn: HashSeed,
+        processing: ProcessingTime,
     ) -> Result<Attempts, JobError> {
-        let built =
-            Flow::build(&*program).map_err(|errors| JobError::Build { job: job.name.clone(), errors })?;
+        let built = Flow::build(&*program, job.tick)
+            .map_err(|errors| JobError::Build { job: job.name.clone(), errors })?;
         let store = match &job.state_dir {
             None => None,
             Some(dir) => Some(open_store(&job, dir, disk.clone(), drawn)?),
@@ -88,6 +92,7 @@ impl Attempts {
             disk,
             store,
             seed,
+            processing,
             damaged: None,
             #[cfg(feature = "planted-faults")]
             plant: None,
@@ -119,6 +124,7 @@ impl Attempts {
             state_dir: self.job.state_dir.clone(),
             delta_dir: self.store.as_ref().map(CheckpointStore::delta_dir),
             restored,
+            processing: self.processing,
             #[cfg(feature = "planted-faults")]
             plant: self.plant,
         };
@@ -135,7 +141,7 @@ impl Attempts {
             self.job.name.clone(),
             attempt.control.clone(),
             times,
-            Start { from: from.unwrap_or_default(), next, keeps_pages },
+            Start { from: from.unwrap_or_default(), next, keeps_pages, tick: self.job.tick },
             std::mem::take(&mut self.metrics),
             now,
         );

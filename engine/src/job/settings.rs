@@ -13,6 +13,7 @@ use crate::limits::RING_BYTES_DEFAULT;
 use crate::runtime::driver::DriverKind;
 use crate::runtime::restart::RestartStrategy;
 use crate::runtime::wait::WaitPolicy;
+use crate::time::{Clock, Tick};
 
 /// A job that is being set up. Nothing happens before [`Job::run`] or [`Job::spawn`].
 ///
@@ -46,6 +47,8 @@ pub struct Job {
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) ring_bytes: usize,
     pub(crate) overflow_bytes: u64,
+    pub(crate) tick: Tick,
+    pub(crate) clock: Option<Clock>,
 }
 
 impl Job {
@@ -69,6 +72,8 @@ impl Job {
             memory_bytes: None,
             ring_bytes: RING_BYTES_DEFAULT,
             overflow_bytes: 256 * 1024 * 1024,
+            tick: Tick::default(),
+            clock: None,
         }
     }
 
@@ -169,13 +174,27 @@ impl Job {
         self
     }
 
+    /// What a tick of event time means (default: 1 ms). Timestamps, watermarks and windows count in ticks, and every rule holds in them:
+    /// a window ends one tick before its end, a watermark trails by one tick. A checkpoint goes on with its own tick only.
+    pub fn tick(mut self, tick: Tick) -> Job {
+        self.tick = tick;
+        self
+    }
+
+    /// Where processing time comes from (default: the clock on the wall). A [`VirtualClock`](crate::time::VirtualClock) is moved by hand:
+    /// what depends on processing time comes out the same each time.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Job {
+        self.clock = Some(clock.into());
+        self
+    }
+
     /// The plan of a program as text; nothing runs.
     ///
     /// # Errors
     /// [`JobError::Build`].
     pub fn explain(&self, program: impl Fn(&Flow)) -> Result<String, JobError> {
-        let built =
-            Flow::build(&program).map_err(|errors| JobError::Build { job: self.name.clone(), errors })?;
+        let built = Flow::build(&program, self.tick)
+            .map_err(|errors| JobError::Build { job: self.name.clone(), errors })?;
         Ok(built.plan.explain())
     }
 

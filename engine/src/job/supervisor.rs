@@ -2,26 +2,32 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use super::Cancel;
+use super::answers::Answers;
 use super::attempts::{Attempts, Begun, End};
 use super::error::JobError;
 use super::settings::Job;
 use super::summary::{JobStatus, Summary};
+use super::{Cancel, EventTime, EventTimeError};
 use crate::disk::RealDisk;
 use crate::element::{Nanos, ShardId};
+use crate::graph::Plan;
 use crate::key::HashSeed;
 use crate::runtime::attempt::Program;
 use crate::runtime::control::{Control, Phase, ShardEvent};
 use crate::runtime::coordinator::Coordinator;
-use crate::runtime::driver::{self, Clock, RunningShards, ShardSpec};
+use crate::runtime::driver::{self, RunningShards, ShardSpec};
 use crate::runtime::metrics::{CheckpointMetrics, JobMetrics};
 use crate::runtime::placement::{self, Placement};
+use crate::time::Clock;
 
 /// How often the control thread looks for what nobody tells it of: a cancellation, a dead shard.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How long a shard has to say where event time stands.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the handle and the control thread share.
 #[derive(Default)]
@@ -31,6 +37,8 @@ pub(crate) struct Shared {
     control: Mutex<Option<Arc<Control>>>,
     /// What the control thread knows beside the shards' counters.
     figures: Mutex<(CheckpointMetrics, u32)>,
+    plan: OnceLock<Arc<Plan>>,
+    answers: Answers,
 }
 
 impl Shared {
@@ -56,6 +64,23 @@ impl Shared {
         JobMetrics { shards: shards.unwrap_or_default(), checkpoints: figures.0.clone(), restarts: figures.1 }
     }
 
+    pub(crate) fn event_time(&self) -> Result<EventTime, EventTimeError> {
+        let status = self.status();
+        let (JobStatus::Running, Some(control), Some(plan)) = (status, self.control(), self.plan.get())
+        else {
+            return Err(EventTimeError::NotRunning { status });
+        };
+        let question = self.answers.question();
+        control.ask_event_time(question);
+        match self.answers.wait(question, control.counters.len(), ANSWER_TIMEOUT) {
+            Ok(shards) => Ok(EventTime::new(plan.clone(), shards)),
+            Err(_) if self.status() != JobStatus::Running => {
+                Err(EventTimeError::NotRunning { status: self.status() })
+            }
+            Err(shard) => Err(EventTimeError::NoAnswer { shard, waited: ANSWER_TIMEOUT }),
+        }
+    }
+
     pub(crate) fn take_loop_gaps(&self) -> Vec<Duration> {
         let control = self.control();
         control
@@ -68,7 +93,10 @@ pub(crate) struct Supervisor {
     attempts: Attempts,
     placement: Placement,
     shared: Arc<Shared>,
+    /// Real time, for checkpoints and restarts.
     clock: Clock,
+    /// What the shards take for processing time.
+    shard_clock: Clock,
     driver: String,
 }
 
@@ -79,8 +107,13 @@ impl Supervisor {
         if let Some(throttled) = &placement.throttled {
             tracing::warn!(job = job.name, "{throttled}");
         }
-        let attempts = Attempts::new(job, program, Arc::new(RealDisk), HashSeed(random()))?;
-        Ok(Supervisor { attempts, placement, shared, clock: Clock::start(), driver: String::new() })
+        let clock = Clock::wall();
+        let shard_clock = job.clock.clone().unwrap_or_else(|| clock.clone());
+        let processing = shard_clock.processing_time(job.tick);
+        let attempts = Attempts::new(job, program, Arc::new(RealDisk), HashSeed(random()), processing)?;
+        // Nobody else sets it.
+        let _ = shared.plan.set(attempts.plan.clone());
+        Ok(Supervisor { attempts, placement, shared, clock, shard_clock, driver: String::new() })
     }
 
     /// Runs the job to its end.
@@ -155,7 +188,8 @@ impl Supervisor {
             waker: control.wakers[shard].clone(),
             build,
         });
-        let mut running = driver::start(self.attempts.job.driver, self.clock, specs.collect())?;
+        self.shard_clock.wakes(&control.wakers);
+        let mut running = driver::start(self.attempts.job.driver, self.shard_clock.clone(), specs.collect())?;
         self.driver = running.driver().to_string();
         *self.shared.control.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             Some(control.clone());
@@ -194,6 +228,10 @@ impl Supervisor {
             let now = self.clock.now();
             let deadline = coordinator.next_deadline().map_or(LOOK_EVERY, |at| at.since(now).min(LOOK_EVERY));
             let event = match events.recv_timeout(deadline) {
+                Ok(ShardEvent::EventTime(shard, question, answer)) => {
+                    self.shared.answers.put(shard, question, answer);
+                    None
+                }
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => {

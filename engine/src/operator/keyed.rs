@@ -17,7 +17,7 @@ use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::{InputsSnapshot, OperatorSnapshot, ShardSnapshot};
-use crate::time::{InputMerge, Side, Signal};
+use crate::time::{ClockReport, Head, InputMerge, Side, Signal};
 
 /// How many frames one input may give in one step: keeps inputs fair.
 const FRAMES_PER_INPUT: usize = 16;
@@ -107,6 +107,11 @@ pub trait Operator: Fed {
         None
     }
 
+    /// How many records came too late for it.
+    fn late_records(&self) -> u64 {
+        0
+    }
+
     /// Adds its figures.
     fn gauge(&self, gauges: &mut Gauges) {
         let _ = gauges;
@@ -157,6 +162,7 @@ impl<H: Operator> Chain for FromExchange<H> {
             taken: 0,
             due: VecDeque::new(),
             said: Said::NOTHING,
+            late_after_idle: 0,
         }))
     }
 }
@@ -187,6 +193,8 @@ struct OperatorSegment<H, P> {
     /// all that it makes due has been fired.
     due: VecDeque<Signal>,
     said: Said,
+    /// How many of its late records came from an input that had been idle and was behind the others.
+    late_after_idle: u64,
 }
 
 impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
@@ -251,7 +259,11 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                 Peek::Frame(Frame::Batch(batch)) => {
                     let stretch = stretch(batch.len(), self.taken, self.head.arena());
                     self.taken = if stretch.end < batch.len() { stretch.end } else { 0 };
+                    let late_before = self.merge.is_behind(input).then(|| self.head.late_records());
                     self.head.batch(&H::In::batch(port, batch, stretch), &mut self.push);
+                    if let Some(before) = late_before {
+                        self.late_after_idle += self.head.late_records() - before;
+                    }
                     let signals = self.merge.active(input);
                     if self.taken > 0 {
                         progress.worked = true;
@@ -453,7 +465,18 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         None
     }
 
+    fn clock_report(&self, now: Nanos) -> ClockReport {
+        let standstill = self.merge.held_back_by();
+        ClockReport {
+            watermark: self.merge.current(),
+            stands_for: standstill.input().map_or_else(Default::default, |held| now.since(held.since)),
+            standstill,
+            of: Head::Operator { firing: !self.due.is_empty() },
+        }
+    }
+
     fn gauge(&mut self, gauges: &mut Gauges) {
+        gauges.late_after_idle += self.late_after_idle;
         gauges.watermark(self.head.op(), self.merge.current());
         for inlet in &self.inlets {
             gauges.ring(inlet.fill());

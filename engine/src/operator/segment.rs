@@ -15,7 +15,7 @@ use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::ShardSnapshot;
 use crate::sink::{Committable, SinkError};
-use crate::time::Signal;
+use crate::time::{ClockReport, JobTime, ProcessingTime, Signal};
 
 /// What a chain is given when its shard starts.
 pub struct OpenContext {
@@ -28,6 +28,8 @@ pub struct OpenContext {
     pub(crate) budget: MemoryBudget,
     pub(crate) waker: Waker,
     pub(crate) restored: Option<Arc<Restored>>,
+    pub(crate) time: Arc<JobTime>,
+    pub(crate) processing: ProcessingTime,
 }
 
 impl OpenContext {
@@ -45,9 +47,26 @@ impl OpenContext {
 /// What a chain is told in each step.
 #[derive(Clone, Copy)]
 pub struct StepContext {
+    /// What the job's clock reads: never goes back.
     pub(crate) now: Nanos,
     /// Whether there is room for what the chain gives out beside its main output.
     pub(crate) room: bool,
+    /// What dates its readings are.
+    pub(crate) processing: ProcessingTime,
+}
+
+impl StepContext {
+    /// Processing time as operators see it: ticks of the job since the Unix epoch.
+    #[inline]
+    pub fn processing_time(&self) -> Timestamp {
+        self.processing.at(self.now)
+    }
+
+    /// When processing time will have come to `at`: for [`Progress::wake_at`].
+    #[allow(dead_code)] // for operators with timers of processing time
+    pub(crate) fn when(&self, at: Timestamp) -> Nanos {
+        self.processing.when(at)
+    }
 }
 
 /// What a chain did in a step.
@@ -167,6 +186,9 @@ pub trait Segment {
     /// The record with this number in the batch at hand made the chain fail: says where the record came from, and marks it
     /// there.
     fn blame_record(&mut self, index: usize) -> Option<String>;
+
+    /// Where the event time of its head stands, and why.
+    fn clock_report(&self, now: Nanos) -> ClockReport;
 
     /// Adds the chain's figures.
     fn gauge(&mut self, gauges: &mut Gauges);

@@ -14,11 +14,12 @@ use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
 use super::Driven;
 use crate::arena::Arena;
 use crate::channel::{BatchShape, Inlet};
-use crate::element::{Epoch, ShardId, Timestamp};
+use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::{ExchangeId, Lanes, Partitioner, Port};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::ShardSnapshot;
+use crate::time::ClockReport;
 
 /// Names a side output and the type of its records. Made by [`Flow::tag`](crate::graph::Flow::tag), written by the functions that hold
 /// it, read by [`Stream::side_output`](crate::stream::Stream::side_output).
@@ -214,6 +215,10 @@ impl Segment for WithSides {
 
     fn blame_record(&mut self, index: usize) -> Option<String> {
         self.chain.blame_record(index)
+    }
+
+    fn clock_report(&self, now: Nanos) -> ClockReport {
+        self.chain.clock_report(now)
     }
 
     fn gauge(&mut self, gauges: &mut Gauges) {

@@ -1,9 +1,9 @@
 //! A chain whose head is a source: reads partitions, gives records their event time, and says how far event time has come.
 
 use std::collections::VecDeque;
-use std::marker::PhantomData;
 
-use super::failure::{Blame, Cause, Cursor, Failure};
+use super::assign::{Assign, Untimed};
+use super::failure::{Blame, Cause, Cursor, Failure, raise};
 use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
 use super::{Chain, Driven, OpId, Push, owned_items};
 use crate::arena::Arena;
@@ -13,48 +13,18 @@ use crate::graph::{Lanes, Port};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::{PartitionSnapshot, ShardSnapshot};
 use crate::source::{PartitionId, Reader, ReaderContext, Records, Source, SourcePoll};
-use crate::time::{Signal, SourceClock, WatermarkPlan};
+use crate::time::{
+    ClockReport, Head, Signal, SourceClock, SourcePace, TimestampRange, WatermarkPlan, WatermarksError,
+};
 
 /// How many records a partition is asked for at a time: few enough to stay in the processor's nearest cache on their way.
 const RECORDS_PER_POLL: usize = 256;
 
+/// The same where partitions are kept in step with each other: a batch is how far one can go beyond the largest drift.
+const RECORDS_PER_ALIGNED_POLL: usize = 32;
+
 /// How often a partition that has more is polled in one step.
 const POLLS_PER_STEP: usize = 4;
-
-/// Gives a record its event time.
-pub trait Assign<T>: 'static {
-    /// The record's event time, given what the source says of it.
-    fn at(&self, record: &T, from_source: Timestamp) -> Timestamp;
-}
-
-/// Event time is what the source says, if it says anything.
-pub struct Untimed;
-
-impl<T> Assign<T> for Untimed {
-    #[inline(always)]
-    fn at(&self, _: &T, from_source: Timestamp) -> Timestamp {
-        from_source
-    }
-}
-
-/// Event time is what a closure says.
-pub struct Assigned<F, A> {
-    timestamp: F,
-    answer: PhantomData<fn() -> A>,
-}
-
-impl<F, A> Assigned<F, A> {
-    pub(crate) fn new(timestamp: F) -> Self {
-        Assigned { timestamp, answer: PhantomData }
-    }
-}
-
-impl<T, A: Into<Timestamp> + 'static, F: Fn(&T) -> A + 'static> Assign<T> for Assigned<F, A> {
-    #[inline(always)]
-    fn at(&self, record: &T, _: Timestamp) -> Timestamp {
-        (self.timestamp)(record).into()
-    }
-}
 
 /// The beginning of a chain with a source.
 pub struct FromSource<S, A> {
@@ -74,12 +44,34 @@ impl<S: Source> FromSource<S, Untimed> {
     }
 }
 
+impl<S: Source, A> FromSource<S, A> {
+    /// The same with watermarks at the records that `assign` marks.
+    pub(crate) fn marked<B>(
+        self,
+        assign: impl FnOnce(A) -> B,
+    ) -> (FromSource<S, B>, Result<(), WatermarksError>) {
+        let at_marks = match self.watermarks {
+            Some(plan) => plan.at_marks(),
+            None => Err(WatermarksError::PunctuatedWithoutTime),
+        };
+        let (watermarks, result) = match at_marks {
+            Ok(plan) => (Some(plan), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        (FromSource { source: self.source, assign: assign(self.assign), watermarks, op: self.op }, result)
+    }
+}
+
 impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
     owned_items!(S::Item);
 
     fn drive<P: Push<Self>>(self, _: &mut dyn Lanes, push: P) -> Driven {
+        let aligned = self.watermarks.as_ref().is_some_and(|plan| plan.max_drift().is_some());
+        let limit = if aligned { RECORDS_PER_ALIGNED_POLL } else { RECORDS_PER_POLL };
         Ok(Box::new(SourceSegment {
             clock: SourceClock::new(self.source.bounded()),
+            pace: None,
+            timestamps: self.watermarks.as_ref().map_or(TimestampRange::ANY, WatermarkPlan::timestamps),
             source: self.source,
             assign: self.assign,
             watermarks: self.watermarks,
@@ -87,7 +79,7 @@ impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
             push,
             name: String::new(),
             partitions: Vec::new(),
-            batch: Records::with_limit(RECORDS_PER_POLL),
+            batch: Records::with_limit(limit),
             first: 0,
             last: 0,
             due: VecDeque::new(),
@@ -97,6 +89,16 @@ impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
             records: 0,
         }))
     }
+}
+
+/// What a poll came to.
+enum Polled {
+    /// As many records as may come at a time: more of the same batch may follow.
+    Part,
+    /// A batch, with more to follow.
+    Batch,
+    /// Nothing more is at hand.
+    Last,
 }
 
 struct Partition<R> {
@@ -115,6 +117,10 @@ struct SourceSegment<S: Source, A, P> {
     name: String,
     partitions: Vec<Partition<S::Reader>>,
     clock: SourceClock,
+    /// Made when the shard opens.
+    pace: Option<SourcePace>,
+    /// The timestamps that records may have.
+    timestamps: TimestampRange,
     batch: Records<S::Item>,
     /// The partition that is polled first in the next step.
     first: usize,
@@ -134,40 +140,60 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
         Box::new(Failure::of(self.op, cause))
     }
 
-    /// Polls one partition and pushes what it gives. Returns whether there may be more at hand.
+    /// Polls one partition and pushes what it gives.
     fn poll(
         &mut self,
         number: usize,
         context: &StepContext,
         progress: &mut Progress,
-    ) -> Result<bool, Box<Failure>> {
+    ) -> Result<Polled, Box<Failure>> {
         self.last = number;
         self.batch.clear();
+        self.assign.begin(context, &self.clock, number);
         let (op, assign, push, clock) = (self.op, &self.assign, &mut self.push, &mut self.clock);
-        let tell_all = clock.needs_every_record(number);
+        let (timestamps, due, said) = (self.timestamps, &mut self.due, &mut self.said);
+        let tell_all = A::MARKS || clock.needs_every_record(number);
         let mut cursor = Cursor::new();
         let (mut count, mut latest) = (0, Timestamp::MIN);
+        let mut let_out = Ok(());
         let reader = &mut self.partitions[number].reader;
         let answer = reader.poll_each(context.now, &mut self.batch, |record, from_source| {
             cursor.index = count;
             count += 1;
             let at = Blame::on(op, || assign.at(&record, from_source));
             cursor.at = at;
-            if tell_all {
-                clock.on_record(number, at);
-            } else {
-                latest = latest.max(at);
+            if !timestamps.holds(at) {
+                raise(op, Cause::User(Box::new(timestamps.error(at))));
             }
+            latest = latest.max(at);
+            if tell_all {
+                tell(clock, number, at);
+            }
+            let marked = A::MARKS && Blame::on(op, || assign.marks(&record));
             push.push(record, at);
+            if marked && let_out.is_ok() {
+                clock.on_batch(number, context.now);
+                clock.mark(number);
+                due.extend(clock.advance(context.now));
+                let_out = due.drain(..).try_for_each(|signal| said.say(signal, push.tail()));
+            }
         });
         drop(cursor);
+        let_out?;
         let answer = answer.map_err(|error| Box::new(Failure::of(op, error)))?;
         if count > 0 {
             progress.worked = true;
             self.records += count as u64;
             clock.on_batch(number, context.now);
-            // The watermark is looked at when the step ends: nothing is lost by telling the clock only now.
-            clock.on_record(number, latest);
+            if !tell_all {
+                // The watermark is looked at when the batch is over: nothing is lost by telling the clock only now.
+                clock.on_record(number, latest);
+            }
+        }
+        let reported = self.batch.take_watermark();
+        if let Some(at) = reported {
+            progress.worked = true;
+            clock.on_reported(number, at);
         }
         let partition = &mut self.partitions[number];
         match answer {
@@ -185,7 +211,12 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
                 self.clock.end(number);
             }
         }
-        Ok(answer == SourcePoll::More)
+        Ok(match answer {
+            // The batch is empty again: its room is all that there was.
+            SourcePoll::More if reported.is_none() && count >= self.batch.room() => Polled::Part,
+            SourcePoll::More => Polled::Batch,
+            SourcePoll::Idle { .. } | SourcePoll::End => Polled::Last,
+        })
     }
 
     /// Polls one partition as long as it has more and there is room downstream, a bounded number of times. Returns whether there is
@@ -200,22 +231,38 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
             if !self.push.tail().ready() {
                 return Ok(false);
             }
-            if !self.poll(number, context, progress)? {
+            let pace = self.pace.as_mut().expect("made when the shard opened");
+            if !pace.may_read(&mut self.clock, number, context.now) {
                 break;
+            }
+            match self.poll(number, context, progress)? {
+                Polled::Part => {}
+                Polled::Batch => self.let_out(context, progress)?,
+                Polled::Last => break,
             }
         }
         Ok(true)
     }
 
-    /// Passes on what event time has done.
+    /// The step is over: passes on what event time has done.
     fn signal(&mut self, context: &StepContext, progress: &mut Progress) -> Result<(), Box<Failure>> {
+        let pace = self.pace.as_mut().expect("made when the shard opened");
+        progress.wake_at(pace.lead(&mut self.clock, context.now));
+        self.let_out(context, progress)?;
+        let pace = self.pace.as_mut().expect("made when the shard opened");
+        progress.worked |= pace.finish(&self.clock, context.now);
+        Ok(())
+    }
+
+    /// Lets watermarks out, as far as there is room.
+    fn let_out(&mut self, context: &StepContext, progress: &mut Progress) -> Result<(), Box<Failure>> {
         self.due.extend(self.clock.advance(context.now));
-        while let Some(signal) = self.due.front() {
+        while let Some(&signal) = self.due.front() {
             if !context.room || !self.push.tail().ready() {
                 progress.blocked = true;
                 break;
             }
-            self.said.say(*signal, self.push.tail())?;
+            self.said.say(signal, self.push.tail())?;
             progress.worked = true;
             self.due.pop_front();
         }
@@ -232,6 +279,13 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
     }
 }
 
+/// Apart, so that the loop of those who need not be told is straight.
+#[cold]
+#[inline(never)]
+fn tell(clock: &mut SourceClock, partition: usize, at: Timestamp) {
+    clock.on_record(partition, at);
+}
+
 impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for SourceSegment<S, A, P> {
     fn head(&self) -> OpId {
         self.op
@@ -240,6 +294,15 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
         self.name = context.name(self.op).to_owned();
         self.push.tail().open(context)?;
+        self.clock.tells_time_by(context.processing);
+        let number = context.plan.sources().position(|op| op == self.op).expect("a source is in the plan");
+        self.pace = Some(SourcePace::new(
+            context.time.clone(),
+            number,
+            context.shard,
+            self.watermarks.as_ref(),
+            context.processing,
+        ));
         let reader_context = ReaderContext {
             waker: context.waker.clone(),
             job: context.job.clone(),
@@ -286,6 +349,7 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
             self.clock.unblock(context.now);
             self.due.extend(self.clock.restate());
         }
+        self.pace.as_mut().expect("made when the shard opened").begin();
         let partitions = self.partitions.len();
         for turn in 0..partitions {
             let number = (self.first + turn) % partitions;
@@ -378,8 +442,23 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
         Some(place)
     }
 
+    fn clock_report(&self, now: Nanos) -> ClockReport {
+        let standstill = self.clock.held_back_by();
+        ClockReport {
+            watermark: self.clock.watermark(),
+            stands_for: standstill.input().map_or_else(Default::default, |held| now.since(held.since)),
+            standstill,
+            of: Head::Source {
+                partitions: self.clock.report(now),
+                timed: self.watermarks.is_some(),
+                blocked: self.clock.is_blocked(),
+            },
+        }
+    }
+
     fn gauge(&mut self, gauges: &mut Gauges) {
         gauges.records_in += self.records;
+        gauges.watermark_regressions += self.clock.regressions();
         if self.watermarks.is_some() {
             gauges.watermark(self.op, self.clock.watermark());
         }

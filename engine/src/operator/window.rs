@@ -295,6 +295,10 @@ where
         self.tables.as_mut().map(|tables| tables.states.arena())
     }
 
+    fn late_records(&self) -> u64 {
+        self.late
+    }
+
     fn gauge(&self, gauges: &mut Gauges) {
         gauges.late_records += self.late;
         gauges.keys += self.slices.values().map(Table::len).sum::<u64>();

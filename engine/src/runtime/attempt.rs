@@ -19,7 +19,7 @@ use crate::graph::{BuildError, ExchangeId, Flow, Lanes, Partitioner, Plan, Port}
 use crate::key::HashSeed;
 use crate::operator::segment::OpenContext;
 use crate::operator::{Cause, Failure, OpId};
-use crate::time::Producers;
+use crate::time::{JobTime, ProcessingTime, Producers};
 
 /// A job's closure: builds the graph, on every shard.
 pub(crate) type Program = Arc<dyn Fn(&Flow) + Send + Sync>;
@@ -38,6 +38,7 @@ pub(crate) struct AttemptSpec {
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) delta_dir: Option<PathBuf>,
     pub(crate) restored: Option<Arc<Restored>>,
+    pub(crate) processing: ProcessingTime,
     /// A fault for the simulator to find.
     #[cfg(feature = "planted-faults")]
     pub(crate) plant: Option<crate::testing::sim::Plant>,
@@ -56,6 +57,7 @@ impl Attempt {
     pub(crate) fn prepare(spec: &AttemptSpec) -> Result<Attempt, ChannelError> {
         let from = spec.restored.as_ref().map_or(Epoch(0), |restored| restored.epoch);
         let control = Control::new(spec.shards, from);
+        let time = Arc::new(JobTime::new(spec.plan.sources().count(), &control.wakers));
         let (sender, events) = channel();
         let mut ends: Vec<ShardEnds> = (0..spec.shards).map(|_| ShardEnds::default()).collect();
         for (exchange, node) in spec.plan.exchanges.iter().enumerate() {
@@ -79,8 +81,8 @@ impl Attempt {
         }
         let builders = ends.into_iter().enumerate().map(|(shard, ends)| -> BuildShard {
             let (spec, control, events) = (spec.clone(), control.clone(), sender.clone());
-            let shard = ShardId(shard as u16);
-            Box::new(move |disk| build(spec, shard, ends, control, events, disk))
+            let (shard, time) = (ShardId(shard as u16), time.clone());
+            Box::new(move |disk| build(spec, shard, ends, control, events, time, disk))
         });
         let builders = builders.collect();
         Ok(Attempt { control, events, builders })
@@ -100,6 +102,7 @@ fn build(
     ends: ShardEnds,
     control: Arc<Control>,
     events: Events,
+    time: Arc<JobTime>,
     disk: Box<dyn ShardDisk>,
 ) -> Box<dyn Drive> {
     let context = OpenContext {
@@ -112,6 +115,8 @@ fn build(
         budget: spec.memory.clone(),
         waker: control.wakers[shard.index()].clone(),
         restored: spec.restored.clone(),
+        time,
+        processing: spec.processing,
     };
     let segments = segments(&spec, ends);
     let writer = spec.delta_dir.map(|dir| DeltaWriter::new(shard, dir, FileHandle(0)));
@@ -126,7 +131,8 @@ fn segments(
     ends: ShardEnds,
 ) -> Result<Vec<Box<dyn crate::operator::segment::Segment>>, Box<Failure>> {
     let failed = |cause| Box::new(Failure { op: None, cause, place: None, event_time: None });
-    let built = Flow::build(&*spec.program).map_err(|mut errors| failed(Cause::fatal(errors.remove(0))))?;
+    let built = Flow::build(&*spec.program, spec.plan.tick)
+        .map_err(|mut errors| failed(Cause::fatal(errors.remove(0))))?;
     let (first, second) = (spec.plan.explain(), built.plan.explain());
     if first != second {
         return Err(failed(Cause::fatal(BuildError::NotDeterministic { first, second })));

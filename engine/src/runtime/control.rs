@@ -10,7 +10,8 @@ use super::coordinator::CheckpointFailure;
 use super::metrics::ShardCounters;
 use crate::checkpoint::{DeltaSummary, PageId};
 use crate::element::{Epoch, ShardId};
-use crate::operator::Failure;
+use crate::operator::{Failure, OpId};
+use crate::time::ClockReport;
 
 /// What the control thread wants of the shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(crate) struct Control {
     committed: AtomicU64,
     aborted: AtomicU64,
     oldest: AtomicU64,
+    /// The number of the newest question where event time stands.
+    question: AtomicU64,
     phase: AtomicU8,
     /// Per shard: pages that lie in nearly empty files, to be saved again with the next checkpoint.
     sparse: Vec<Mutex<Vec<PageId>>>,
@@ -50,6 +53,7 @@ impl Control {
             committed: AtomicU64::new(from.0),
             aborted: AtomicU64::new(from.0),
             oldest: AtomicU64::new(0),
+            question: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Run as u8),
             sparse: (0..shards).map(|_| Mutex::default()).collect(),
             wakers: (0..shards).map(|_| Waker::new()).collect(),
@@ -136,6 +140,18 @@ impl Control {
         Epoch(self.aborted.load(Ordering::Acquire))
     }
 
+    /// Asks all shards where event time stands. Later questions have larger numbers.
+    pub(crate) fn ask_event_time(&self, question: u64) {
+        self.question.fetch_max(question, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// The newest question.
+    #[inline]
+    pub(crate) fn event_time_asked(&self) -> u64 {
+        self.question.load(Ordering::Acquire)
+    }
+
     /// Changes what is wanted.
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
@@ -188,6 +204,8 @@ pub(crate) enum ShardEvent {
     Verified(ShardId),
     /// All its inputs have ended and all its output is passed on.
     Drained(ShardId),
+    /// Where the event time of its chains stands: the answer to a question.
+    EventTime(ShardId, u64, Vec<(OpId, ClockReport)>),
     /// It is closed.
     Closed(ShardId),
     /// It failed; it takes no further step.

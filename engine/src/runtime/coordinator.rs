@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::{Control, Phase, Saved, ShardEvent};
+use super::job_meta::JobMeta;
 use super::metrics::CheckpointMetrics;
 use crate::checkpoint::{CheckpointError, CheckpointRecord, CheckpointStore};
 use crate::element::{Epoch, Nanos, ShardId};
 use crate::operator::Failure;
 use crate::sink::SinkError;
+use crate::time::Tick;
 
 /// How many pages of nearly empty files a shard is asked to save again with one checkpoint.
 const PAGES_MOVED_MAX: usize = 512;
@@ -83,6 +85,8 @@ pub(crate) struct Start {
     pub(crate) next: Epoch,
     /// Whether pages of earlier checkpoints are still those of the same shards.
     pub(crate) keeps_pages: bool,
+    /// What a tick of the job means.
+    pub(crate) tick: Tick,
 }
 
 /// See the [module](self).
@@ -111,6 +115,8 @@ pub(crate) struct Coordinator {
     held: Option<(Epoch, Epoch)>,
     /// The next checkpoint holds every page: those of earlier checkpoints are of other shards.
     fresh_maps: bool,
+    /// What every checkpoint says of the job.
+    meta: Vec<u8>,
     pub(crate) metrics: CheckpointMetrics,
 }
 
@@ -124,7 +130,7 @@ impl Coordinator {
         metrics: CheckpointMetrics,
         now: Nanos,
     ) -> Coordinator {
-        let Start { from, next, keeps_pages } = start;
+        let Start { from, next, keeps_pages, tick } = start;
         let shards = control.counters.len();
         let next_at = times.interval.map_or(now, |interval| now.after(interval));
         Coordinator {
@@ -145,6 +151,7 @@ impl Coordinator {
             verified: vec![from == Epoch(0); shards],
             held: None,
             fresh_maps: !keeps_pages,
+            meta: JobMeta { tick }.encode(),
             metrics,
         }
     }
@@ -171,6 +178,8 @@ impl Coordinator {
                 self.verified[shard.index()] = true;
                 return self.verified(store, now);
             }
+            // For whoever asked; not a matter of checkpoints.
+            ShardEvent::EventTime(..) => {}
             ShardEvent::Drained(shard) => self.drained[shard.index()] = true,
             ShardEvent::Closed(shard) => {
                 self.closed[shard.index()] = true;
@@ -287,7 +296,7 @@ impl Coordinator {
             let record = CheckpointRecord {
                 epoch,
                 shards: saved.into_iter().filter_map(|saved| saved.delta).collect(),
-                meta: Vec::new(),
+                meta: self.meta.clone(),
                 fresh_maps: self.fresh_maps,
                 sinks_commit: has_cuts && all_verified,
             };

@@ -27,10 +27,11 @@ use super::wait::WaitPolicy;
 use super::wake::Waker;
 use crate::disk::ShardDisk;
 use crate::element::{Nanos, ShardId};
+use crate::time::Clock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// One shard, as a driver sees it. Lives on its own thread from its first moment to its last.
 pub trait Drive {
@@ -91,25 +92,6 @@ impl std::fmt::Display for DriverKind {
             DriverKind::Glommio => "glommio",
             DriverKind::Thread => "thread",
         })
-    }
-}
-
-/// Processing time, with an origin that all shards of a job share.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    origin: Instant,
-}
-
-impl Clock {
-    /// A clock that reads 0 now.
-    pub fn start() -> Self {
-        Clock { origin: Instant::now() }
-    }
-
-    /// The time since the origin.
-    #[inline]
-    pub fn now(&self) -> Nanos {
-        Nanos(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 }
 
@@ -267,7 +249,7 @@ pub fn start(kind: DriverKind, clock: Clock, specs: Vec<ShardSpec>) -> Result<Ru
         DriverKind::Auto => {
             let (reason, specs) = match preflight::check_io_uring(specs.len()) {
                 Err(refusal) => (DriverError::Refused(refusal), specs),
-                Ok(()) => match start_glommio(clock, specs) {
+                Ok(()) => match start_glommio(clock.clone(), specs) {
                     Ok(running) => return Ok(running),
                     Err(not_started) => (not_started.error, not_started.specs),
                 },

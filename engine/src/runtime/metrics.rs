@@ -23,6 +23,8 @@ pub(crate) struct ShardCounters {
     loop_gap_max_nanos: Line<AtomicU64>,
     watermark: Line<AtomicI64>,
     late_records: Line<AtomicU64>,
+    late_after_idle: Line<AtomicU64>,
+    watermark_regressions: Line<AtomicU64>,
     state_bytes: Line<AtomicU64>,
     keys: Line<AtomicU64>,
     ring_fill_permille: Line<AtomicU64>,
@@ -34,6 +36,8 @@ pub struct Gauges {
     pub(crate) records_in: u64,
     pub(crate) records_out: u64,
     pub(crate) late_records: u64,
+    pub(crate) late_after_idle: u64,
+    pub(crate) watermark_regressions: u64,
     pub(crate) state_bytes: u64,
     pub(crate) keys: u64,
     pub(crate) ring_fill_max: f32,
@@ -46,6 +50,8 @@ impl Gauges {
             records_in: 0,
             records_out: 0,
             late_records: 0,
+            late_after_idle: 0,
+            watermark_regressions: 0,
             state_bytes: 0,
             keys: 0,
             ring_fill_max: 0.0,
@@ -69,6 +75,8 @@ impl ShardCounters {
         self.records_in.0.store(gauges.records_in, Ordering::Relaxed);
         self.records_out.0.store(gauges.records_out, Ordering::Relaxed);
         self.late_records.0.store(gauges.late_records, Ordering::Relaxed);
+        self.late_after_idle.0.store(gauges.late_after_idle, Ordering::Relaxed);
+        self.watermark_regressions.0.store(gauges.watermark_regressions, Ordering::Relaxed);
         self.state_bytes.0.store(gauges.state_bytes, Ordering::Relaxed);
         self.keys.0.store(gauges.keys, Ordering::Relaxed);
         self.ring_fill_permille.0.store((gauges.ring_fill_max * 1000.0) as u64, Ordering::Relaxed);
@@ -99,6 +107,8 @@ impl ShardCounters {
             records_in: count(&self.records_in),
             records_out: count(&self.records_out),
             late_records: count(&self.late_records),
+            late_after_idle: count(&self.late_after_idle),
+            watermark_regressions: count(&self.watermark_regressions),
             busy: nanos(&self.busy_nanos),
             idle: nanos(&self.idle_nanos),
             backpressured: nanos(&self.blocked_nanos),
@@ -134,6 +144,10 @@ pub struct ShardMetrics {
     pub records_out: u64,
     /// Records that came too late for their window and were dropped.
     pub late_records: u64,
+    /// Those of them that came from an input (a shard) that had been idle and was still behind the others. Counted since the last start.
+    pub late_after_idle: u64,
+    /// How often a watermark generator, or a source that says its own watermarks, went back. Event time did not.
+    pub watermark_regressions: u64,
     /// Time spent working.
     pub busy: Duration,
     /// Time with nothing to do.
@@ -198,5 +212,15 @@ impl JobMetrics {
     /// Records that came too late for their window.
     pub fn late_records(&self) -> u64 {
         self.shards.iter().map(|shard| shard.late_records).sum()
+    }
+
+    /// Those of them that came from an input that had been idle and was still behind the others.
+    pub fn late_after_idle(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.late_after_idle).sum()
+    }
+
+    /// How often a watermark generator went back.
+    pub fn watermark_regressions(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.watermark_regressions).sum()
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::job_meta::JobMeta;
 use super::snapshot::{InputsSnapshot, OperatorSnapshot, PartitionSnapshot, ShardSnapshot};
 use crate::arena::{self, Arena, ArenaConfig, PageLoader, PageNo, StateError};
 use crate::channel::{Batch, BatchShape, Frame, FrameError, OpenBatch, SavedFrames};
@@ -15,6 +16,7 @@ use crate::operator::exchange;
 use crate::operator::segment::OpenContext;
 use crate::record::Layout;
 use crate::sink::Committable;
+use crate::time::Tick;
 
 /// Why a checkpoint does not fit the program.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,25 @@ pub enum RestoreFailure {
         /// The operator.
         operator: String,
     },
+    /// The job counts event time in other ticks than the checkpoint.
+    #[error(
+        "event time has changed since the checkpoint was written: then its tick was {then}, now it is {now}; go back with .tick(..), or \
+         start with an empty state directory"
+    )]
+    TickChanged {
+        /// The tick of the checkpoint.
+        then: Tick,
+        /// The tick of the job.
+        now: Tick,
+    },
+    /// What the coordinator wrote cannot be read.
+    #[error("the job metadata in checkpoint {epoch} cannot be read: {cause}")]
+    JobMetadata {
+        /// The checkpoint.
+        epoch: Epoch,
+        /// What is wrong.
+        cause: CodecError,
+    },
     /// What a shard wrote cannot be read.
     #[error("the metadata of shard {shard} in checkpoint {epoch} cannot be read: {cause}")]
     Metadata {
@@ -99,6 +120,11 @@ impl Restored {
         plan: &Plan,
     ) -> Result<Restored, RestoreFailure> {
         let epoch = job.epoch;
+        let JobMeta { tick } =
+            JobMeta::decode(&job.meta).map_err(|cause| RestoreFailure::JobMetadata { epoch, cause })?;
+        if tick != plan.tick {
+            return Err(RestoreFailure::TickChanged { then: tick, now: plan.tick });
+        }
         let mut snapshots = Vec::with_capacity(job.shards.len());
         for (number, shard) in job.shards.iter().enumerate() {
             let snapshot = ShardSnapshot::decode(&shard.meta).map_err(|cause| RestoreFailure::Metadata {

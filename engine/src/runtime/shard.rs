@@ -16,6 +16,7 @@ use crate::element::{Epoch, Nanos, ShardId};
 use crate::operator::failure::catch;
 use crate::operator::segment::{OpenContext, Progress, Segment, StepContext};
 use crate::operator::{Cause, Failure};
+use crate::time::ProcessingTime;
 
 /// How many pages a step saves while there is other work, and while there is none.
 const PAGES_PER_BUSY_STEP: usize = 4;
@@ -57,6 +58,10 @@ pub(crate) struct Shard {
     trimmed: Epoch,
     positions_told: Epoch,
     drained: bool,
+    /// The newest question about event time that it has answered.
+    answered: u64,
+    /// What dates the readings of the clock are.
+    processing: ProcessingTime,
     /// The chain that is at work: a failure is its.
     at_work: usize,
     last_step: Option<(Nanos, StepKind)>,
@@ -114,6 +119,8 @@ impl Shard {
             trimmed: Epoch(0),
             positions_told: epoch,
             drained: false,
+            answered: 0,
+            processing: context.processing,
             at_work: 0,
             last_step: None,
             steps_to_gauge: 0,
@@ -149,7 +156,7 @@ impl Shard {
             self.give_up(aborted);
         }
         let mut progress = Progress::default();
-        let context = StepContext { now, room: true };
+        let context = StepContext { now, processing: self.processing, room: true };
         // Downstream first: room is made before it is filled.
         for number in (0..self.segments.len()).rev() {
             self.at_work = number;
@@ -172,7 +179,19 @@ impl Shard {
             self.drained = true;
             self.tell(ShardEvent::Drained(self.id));
         }
+        let question = self.control.event_time_asked();
+        if question > self.answered {
+            self.answer(question, now);
+        }
         Ok(progress)
+    }
+
+    /// Tells whoever asked where event time stands.
+    #[cold]
+    fn answer(&mut self, question: u64, now: Nanos) {
+        self.answered = question;
+        let reports = self.segments.iter().map(|segment| (segment.head(), segment.clock_report(now)));
+        self.tell(ShardEvent::EventTime(self.id, question, reports.collect()));
     }
 
     /// Switches all chains to an epoch at once: the shard, not the operator, is the process of the snapshot algorithm.
@@ -381,7 +400,7 @@ impl Shard {
     fn run_out(&mut self, failed: Option<usize>, now: Nanos) {
         let rounds = catch(|| {
             for _ in 0..ROUNDS_TO_RUN_OUT {
-                let context = StepContext { now, room: true };
+                let context = StepContext { now, processing: self.processing, room: true };
                 let mut progress = Progress::default();
                 for segment in &mut self.segments {
                     segment.flush()?;
@@ -473,6 +492,7 @@ impl Drive for Shard {
             || self.control.aborted() > self.gave_up
             || (self.committing.is_none() && self.control.committed() > self.committed)
             || self.control.phase() != Phase::Run
+            || self.control.event_time_asked() > self.answered
             // A blocked shard is woken by whoever makes room.
             || (!self.blocked() && self.segments.iter().any(|segment| segment.has_input()))
     }

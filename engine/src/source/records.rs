@@ -12,18 +12,37 @@ pub struct Records<T> {
     /// Of the first items; those past its end have none of their own.
     timestamps: Vec<Timestamp>,
     limit: usize,
+    /// What the source says of event time after these records.
+    watermark: Option<Timestamp>,
 }
 
 impl<T> Records<T> {
     /// An empty batch that takes up to `limit` records.
     pub fn with_limit(limit: usize) -> Self {
-        Records { items: Vec::with_capacity(limit), timestamps: Vec::with_capacity(limit), limit }
+        Records {
+            items: Vec::with_capacity(limit),
+            timestamps: Vec::with_capacity(limit),
+            limit,
+            watermark: None,
+        }
     }
 
     /// How many more records fit.
     #[inline]
     pub fn room(&self) -> usize {
-        self.limit - self.items.len()
+        if self.watermark.is_some() { 0 } else { self.limit - self.items.len() }
+    }
+
+    /// Says that no more records with a timestamp of `at` or less are to be expected from this partition. It counts after the records
+    /// of this batch, ends it (there is no more room), and is what a source with
+    /// [`Watermarks::from_source`](crate::time::Watermarks::from_source) goes by; others ignore it.
+    pub fn watermark(&mut self, at: Timestamp) {
+        self.watermark = Some(at);
+    }
+
+    /// Takes out what [`Records::watermark`] said.
+    pub(crate) fn take_watermark(&mut self) -> Option<Timestamp> {
+        self.watermark.take()
     }
 
     /// Adds a record that has no timestamp of its own.
@@ -112,6 +131,7 @@ impl<T> Records<T> {
     pub fn clear(&mut self) {
         self.items.clear();
         self.timestamps.clear();
+        self.watermark = None;
     }
 }
 
@@ -173,6 +193,16 @@ mod tests {
         let drained: Vec<_> = records.drain().collect();
         assert_eq!(drained[1], ('b', Timestamp(7)));
         assert_eq!((drained.len(), records.len(), records.room()), (4, 0, 4));
+    }
+
+    #[test]
+    fn tm_08_a_watermark_ends_the_batch() {
+        let mut records = Records::with_limit(3);
+        records.push_at('a', Timestamp(7));
+        records.watermark(Timestamp(6));
+        records.extend(['b']);
+        assert_eq!((records.room(), records.items()), (0, &['a'][..]));
+        assert_eq!((records.take_watermark(), records.room()), (Some(Timestamp(6)), 2));
     }
 
     #[test]

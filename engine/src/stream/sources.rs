@@ -6,11 +6,13 @@ use std::panic::Location;
 use super::{Path, Stream};
 use crate::element::Timestamp;
 use crate::graph::{Flow, Role};
+use crate::operator::OpId;
+use crate::operator::assign::Assign;
 use crate::operator::source::FromSource;
 use crate::source::Source;
-use crate::time::{Tick, Watermarks};
+use crate::time::{Watermarks, WatermarksError};
 
-pub use crate::operator::source::{Assigned, Untimed};
+pub use crate::operator::assign::{Assigned, Ingestion, Marked, Untimed};
 
 /// A stream that is a source and nothing else yet: the place to say where event time comes from.
 pub type SourceStream<S> = Stream<<S as Source>::Item, FromSource<S, Untimed>>;
@@ -30,8 +32,8 @@ impl Flow {
 }
 
 impl<S: Source> SourceStream<S> {
-    /// Says where event time comes from: a timestamp for each record (in ticks of a millisecond), and the watermarks that follow
-    /// from them, per partition.
+    /// Says where event time comes from: a timestamp for each record (in [ticks](crate::job::Job::tick) of the job), and the watermarks
+    /// that follow from them, per partition. A record without a timestamp ([`Timestamp::MIN`]) fails the job.
     pub fn event_time<A, F>(
         self,
         watermarks: Watermarks,
@@ -44,21 +46,60 @@ impl<S: Source> SourceStream<S> {
         self.timed(watermarks, Assigned::new(timestamp))
     }
 
-    /// Takes the timestamps that the source itself gives its records, and the watermarks that follow from them, per partition.
+    /// Takes the timestamps that the source itself gives its records, and the watermarks that follow from them, per partition. A record
+    /// without a timestamp ([`Timestamp::MIN`]) fails the job.
     pub fn source_time(self, watermarks: Watermarks) -> SourceStream<S> {
         self.timed(watermarks, Untimed)
+    }
+
+    /// Takes the processing time at which a record is taken from the source for its event time (Flink's ingestion time). Event time
+    /// goes on with the clock, whether records come or not, and no record is late. After a restart, records that were not in a checkpoint
+    /// get other timestamps.
+    pub fn ingestion_time(self) -> Stream<S::Item, FromSource<S, Ingestion>> {
+        self.timed(Watermarks::ingestion(), Ingestion::new())
     }
 
     fn timed<A>(mut self, watermarks: Watermarks, assign: A) -> Stream<S::Item, FromSource<S, A>> {
         self.path.timed = true;
         let op = self.path.last();
-        let chain = match watermarks.plan(Tick::Millisecond) {
-            Ok(plan) => self.chain.timed(plan, assign),
-            Err(error) => {
-                self.path.flow.graph.borrow_mut().bad_setting(op, error.to_string());
-                self.chain.timed(Default::default(), assign)
-            }
-        };
+        let plan = watermarks.plan(self.path.flow.tick());
+        let plan = plan.unwrap_or_else(|error| {
+            self.path.refuse(op, &error);
+            Default::default()
+        });
+        Stream { chain: self.chain.timed(plan, assign), path: self.path, record: PhantomData }
+    }
+}
+
+impl<S: Source, A: Assign<S::Item>> Stream<S::Item, FromSource<S, A>> {
+    /// Lets watermarks out right after the records that a closure picks, and nowhere else (Flink's punctuated generation): the watermark
+    /// that the generator has come to by then.
+    ///
+    /// ```
+    /// # use millstream_engine::prelude::*;
+    /// # fn program(flow: &Flow, readings: impl Source<Item = (i64, bool)>) {
+    /// flow.source("readings", readings)
+    ///     .event_time(Watermarks::monotonous(), |(at, _)| *at)
+    ///     .punctuated(|(_, end_of_round)| *end_of_round)
+    /// #   .discard();
+    /// # }
+    /// ```
+    pub fn punctuated<M: Fn(&S::Item) -> bool + 'static>(
+        self,
+        marks: M,
+    ) -> Stream<S::Item, FromSource<S, Marked<A, M>>> {
+        let op = self.path.last();
+        let (chain, result) = self.chain.marked(|assign| Marked::new(assign, marks));
+        if let Err(error) = result {
+            self.path.refuse(op, &error);
+        }
         Stream { chain, path: self.path, record: PhantomData }
+    }
+}
+
+impl Path {
+    /// Notes that the watermarks of a source make no sense.
+    fn refuse(&self, op: OpId, error: &WatermarksError) {
+        self.flow.graph.borrow_mut().bad_setting(op, error.to_string());
     }
 }

@@ -9,7 +9,7 @@ use crate::operator::fold::{Count, FoldFrom, Reduce, Rule};
 use crate::operator::keyed::FromExchange;
 use crate::operator::window::{WindowFold, WindowResult};
 use crate::record::{Record, View};
-use crate::time::{Tick, Ticks};
+use crate::time::Ticks;
 use crate::window::Tumbling;
 
 /// A keyed stream cut into windows of event time.
@@ -73,15 +73,15 @@ impl<T: Record, K: Key + ?Sized> Windowed<T, K> {
     {
         let Windowed { keyed, window, .. } = self;
         let graph = keyed.flow.graph.clone();
-        let timed = keyed.timed;
+        let (timed, tick) = (keyed.timed, keyed.flow.tick());
         keyed.begin(kind, true, built_at, move |op| {
             if !timed {
                 graph.borrow_mut().no_event_time(op);
             }
-            let windows = window.build(Tick::Millisecond).unwrap_or_else(|error| {
+            let windows = window.build(tick).unwrap_or_else(|error| {
                 // The graph is refused; until then it needs some windows.
                 graph.borrow_mut().bad_setting(op, error.to_string());
-                Tumbling::of(Ticks(1)).build(Tick::Millisecond).expect("one tick is a window")
+                Tumbling::of(Ticks(1)).build(tick).expect("one tick is a window")
             });
             WindowFold::new(op, windows, rule)
         })

@@ -44,6 +44,7 @@ use crate::runtime::control::{Control, Phase, ShardEvent};
 use crate::runtime::coordinator::Coordinator;
 use crate::runtime::driver::{Drive, Step};
 use crate::runtime::metrics::JobMetrics;
+use crate::time::ProcessingTime;
 
 /// How often the control thread looks at the time, at the least.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -149,7 +150,8 @@ struct Seat {
 }
 
 impl Simulation {
-    /// Starts a process that is to run this job on this disk. Nothing but the seed decides what happens.
+    /// Starts a process that is to run this job on this disk. Nothing but the seed decides what happens. The simulation has a clock of its own,
+    /// which begins at the Unix epoch.
     ///
     /// # Errors
     /// What keeps the job from being started: mistakes in the program, a state directory that cannot be used.
@@ -161,8 +163,9 @@ impl Simulation {
     ) -> Result<Simulation, JobError> {
         let mut random = Random(seed);
         let drawn = HashSeed(random.next());
+        let processing = ProcessingTime::from_epoch(job.tick);
         Ok(Simulation {
-            attempts: Attempts::new(job, Arc::new(program), disk.shared(), drawn)?,
+            attempts: Attempts::new(job, Arc::new(program), disk.shared(), drawn, processing)?,
             random,
             schedule: SimSchedule::default(),
             disk: disk.clone(),

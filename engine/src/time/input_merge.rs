@@ -189,6 +189,14 @@ impl InputMerge {
         group.active && !self.inputs[input].ended && !group.counts(self.output.watermark)
     }
 
+    /// Whether a batch that is at hand comes from an input that was idle and is behind the watermark: its late records are late for that
+    /// reason. To be asked before [`InputMerge::active`]; costs one comparison.
+    #[inline]
+    pub fn is_behind(&self, input: usize) -> bool {
+        // Those that count are never behind the output.
+        self.inputs[input].watermark < self.output.watermark
+    }
+
     /// All that a listener has to be told that knows nothing yet (after a restart): the watermark, and whether all inputs are idle
     /// or have ended.
     pub fn restate(&self) -> Signals {

@@ -59,11 +59,11 @@ pub(super) fn check_list(bytes: &[u8], head: usize, entry: usize) -> Result<(), 
 }
 
 /// The state of a [`PartitionClock`](super::PartitionClock).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartitionTime {
-    /// What the generator remembers (the built-in ones: the largest timestamp).
-    pub generator: i64,
-    /// The partition's watermark.
+    /// What the generator remembers (the built-in ones: the largest timestamp first).
+    pub generator: Vec<u8>,
+    /// The partition's watermark, as far as it was let out.
     pub watermark: Timestamp,
     /// Whether it was idle.
     pub idle: bool,
@@ -72,26 +72,26 @@ pub struct PartitionTime {
 }
 
 impl PartitionTime {
-    /// How many bytes it takes.
-    pub const BYTES: usize = 17;
+    /// How many bytes come before those of the generator.
+    const HEAD: usize = 9;
 
     /// Its bytes.
-    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        bytes[..8].copy_from_slice(&self.generator.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.watermark.0.to_le_bytes());
-        bytes[16] = flags(self.idle, self.ended);
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(Self::HEAD + self.generator.len());
+        bytes.extend_from_slice(&self.watermark.0.to_le_bytes());
+        bytes.push(flags(self.idle, self.ended));
+        bytes.extend_from_slice(&self.generator);
         bytes
     }
 
     /// The state that these bytes stand for.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TimeStateError> {
-        if bytes.len() != Self::BYTES {
-            return Err(TimeStateError::Length { expected: Self::BYTES as u64, found: bytes.len() as u64 });
+        if bytes.len() < Self::HEAD {
+            return Err(TimeStateError::Length { expected: Self::HEAD as u64, found: bytes.len() as u64 });
         }
-        let (idle, ended) = from_flags(bytes[16])?;
-        let (generator, watermark) = (i64_at(bytes, 0), Timestamp(i64_at(bytes, 8)));
-        Ok(PartitionTime { generator, watermark, idle, ended })
+        let (idle, ended) = from_flags(bytes[8])?;
+        let generator = bytes[Self::HEAD..].to_vec();
+        Ok(PartitionTime { generator, watermark: Timestamp(i64_at(bytes, 0)), idle, ended })
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn partition_time_comes_back(generator: i64, watermark: i64, idle: bool, ended: bool) {
+        fn partition_time_comes_back(generator: Vec<u8>, watermark: i64, idle: bool, ended: bool) {
             let state = PartitionTime { generator, watermark: Timestamp(watermark), idle, ended };
             prop_assert_eq!(PartitionTime::from_bytes(&state.to_bytes()), Ok(state));
         }
@@ -180,12 +180,9 @@ mod tests {
 
     #[test]
     fn damage_is_named() {
-        assert_eq!(
-            PartitionTime::from_bytes(&[0; 5]),
-            Err(TimeStateError::Length { expected: 17, found: 5 })
-        );
+        assert_eq!(PartitionTime::from_bytes(&[0; 5]), Err(TimeStateError::Length { expected: 9, found: 5 }));
         let mut bytes = [0; 17];
-        bytes[16] = 4;
+        bytes[8] = 4;
         assert_eq!(PartitionTime::from_bytes(&bytes), Err(TimeStateError::Flags(4)));
         assert_eq!(MergeTime::decode(&[0; 3]), Err(TimeStateError::Length { expected: 12, found: 3 }));
     }

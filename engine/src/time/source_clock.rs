@@ -1,9 +1,13 @@
 //! The event time of a source on one shard: the minimum over its partitions.
 
+use super::clock::ProcessingTime;
 use super::partition_clock::PartitionClock;
+use super::report::{PartitionReport, PartitionState};
 use super::saved::PartitionTime;
 use super::signal::{Combined, Output, Signals};
+use super::span::Tick;
 use super::standstill::{InputView, Standstill, explain};
+use super::unblocked::UnblockedTime;
 use super::watermarks::WatermarkPlan;
 use crate::element::{Nanos, Timestamp};
 use crate::source::PartitionId;
@@ -23,6 +27,9 @@ pub struct SourceClock {
     output: Output,
     bounded: bool,
     unblocked: UnblockedTime,
+    processing: ProcessingTime,
+    /// Where event time goes although all partitions are idle.
+    following: Option<Timestamp>,
 }
 
 struct Partition {
@@ -31,6 +38,8 @@ struct Partition {
     /// The watermark as last looked at, and since when it has been that.
     seen: Timestamp,
     since: Nanos,
+    /// When the last records came.
+    heard: Option<Nanos>,
 }
 
 impl SourceClock {
@@ -42,7 +51,14 @@ impl SourceClock {
             output: Output::starting_at(Timestamp::MIN),
             bounded,
             unblocked: UnblockedTime::default(),
+            processing: ProcessingTime::from_epoch(Tick::Millisecond),
+            following: None,
         }
+    }
+
+    /// Says how processing time is told, for partitions whose watermarks are made of it.
+    pub fn tells_time_by(&mut self, processing: ProcessingTime) {
+        self.processing = processing;
     }
 
     /// Adds a partition that is read from its beginning, and gives its number.
@@ -65,7 +81,7 @@ impl SourceClock {
 
     fn push(&mut self, name: PartitionId, clock: PartitionClock, now: Nanos) -> usize {
         let seen = clock.watermark();
-        self.partitions.push(Partition { name, clock, seen, since: now });
+        self.partitions.push(Partition { name, clock, seen, since: now, heard: None });
         self.partitions.len() - 1
     }
 
@@ -94,7 +110,57 @@ impl SourceClock {
     /// Records of a partition came, at `now`. Once per batch.
     #[inline]
     pub fn on_batch(&mut self, partition: usize, now: Nanos) {
-        self.partitions[partition].clock.on_batch(self.unblocked.at(now));
+        let partition = &mut self.partitions[partition];
+        partition.clock.on_batch(self.unblocked.at(now));
+        partition.heard = Some(now);
+    }
+
+    /// The source itself says how far a partition's event time has come.
+    pub fn on_reported(&mut self, partition: usize, at: Timestamp) {
+        self.partitions[partition].clock.on_reported(at);
+    }
+
+    /// The last record of a partition is one at which its watermark is to be let out.
+    pub fn mark(&mut self, partition: usize) {
+        self.partitions[partition].clock.mark();
+    }
+
+    /// A partition is not to be read for a while, or is read again: while it is paused it does not become idle.
+    pub fn set_paused(&mut self, partition: usize, paused: bool, now: Nanos) {
+        let now = self.unblocked.at(now);
+        let clock = &mut self.partitions[partition].clock;
+        if paused { clock.pause(now) } else { clock.resume(now) }
+    }
+
+    /// How far a partition has come, whether its watermark was let out or not.
+    pub fn progress(&self, partition: usize) -> Timestamp {
+        self.partitions[partition].clock.progress()
+    }
+
+    /// How far the slowest partition has come that is neither idle nor ended, if there is one.
+    pub fn slowest(&self) -> Option<Timestamp> {
+        self.at_work().map(PartitionClock::progress).min()
+    }
+
+    /// Whether any partition is neither idle nor ended.
+    pub fn is_at_work(&self) -> bool {
+        self.at_work().next().is_some()
+    }
+
+    fn at_work(&self) -> impl Iterator<Item = &PartitionClock> {
+        let clocks = self.partitions.iter().map(|partition| &partition.clock);
+        clocks.filter(|clock| !clock.is_idle() && !clock.has_ended())
+    }
+
+    /// Where event time is to go while all partitions are idle, if anywhere: it counts from the next [`SourceClock::advance`] on, until a
+    /// record comes.
+    pub fn follow(&mut self, to: Option<Timestamp>) {
+        self.following = to;
+    }
+
+    /// How often the generators of all partitions have gone back.
+    pub fn regressions(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.clock.regressions()).sum()
     }
 
     /// A partition has no more records.
@@ -120,7 +186,9 @@ impl SourceClock {
         let mut any_open = false;
         for partition in &mut self.partitions {
             partition.clock.check_idle(read_time);
-            let watermark = partition.clock.watermark();
+            let processing =
+                if partition.clock.follows_clock() { self.processing.at(now) } else { Timestamp::MIN };
+            let watermark = partition.clock.look(now, processing);
             if watermark != partition.seen {
                 partition.seen = watermark;
                 partition.since = now;
@@ -135,6 +203,7 @@ impl SourceClock {
         }
         let combined = match active_min {
             Some(min) => Combined::Active(Some(min)),
+            None if any_open && self.following.is_some() => Combined::Active(self.following),
             None if any_open => Combined::Idle(max),
             None if self.partitions.is_empty() && !self.bounded => Combined::Idle(Timestamp::MIN),
             None => Combined::Ended,
@@ -142,10 +211,12 @@ impl SourceClock {
         self.output.say(combined)
     }
 
-    /// When [`SourceClock::advance`] has to be called next even if no record comes; `None` while blocked.
+    /// When [`SourceClock::advance`] has to be called next even if no record comes. While blocked, nothing becomes idle.
     pub fn next_deadline(&self) -> Option<Nanos> {
-        let next = self.partitions.iter().filter_map(|partition| partition.clock.deadline()).min()?;
-        self.unblocked.real(next)
+        let clocks = || self.partitions.iter().map(|partition| &partition.clock);
+        let idle = clocks().filter_map(PartitionClock::deadline).min();
+        let release = clocks().filter_map(PartitionClock::next_release);
+        idle.and_then(|idle| self.unblocked.real(idle)).into_iter().chain(release).min()
     }
 
     /// The watermark of the source on this shard.
@@ -164,6 +235,33 @@ impl SourceClock {
         &self.partitions[partition].name
     }
 
+    /// What there is to say of each partition, in order.
+    pub fn report(&self, now: Nanos) -> Vec<PartitionReport> {
+        let one = |partition: &Partition| {
+            let clock = &partition.clock;
+            let state = match clock {
+                clock if clock.has_ended() => PartitionState::Ended,
+                clock if clock.is_idle() => PartitionState::Idle,
+                clock if clock.is_paused() => PartitionState::Paused,
+                _ => PartitionState::Active,
+            };
+            PartitionReport {
+                name: partition.name.0.clone(),
+                watermark: partition.seen,
+                stands_for: now.since(partition.since),
+                silent_for: partition.heard.map(|heard| now.since(heard)),
+                idle_after: clock.idle_after(),
+                state,
+            }
+        };
+        self.partitions.iter().map(one).collect()
+    }
+
+    /// Whether the shard cannot read because downstream is full.
+    pub fn is_blocked(&self) -> bool {
+        self.unblocked.is_blocked()
+    }
+
     /// Why the watermark stands where it stands, as of the last [`SourceClock::advance`].
     pub fn held_back_by(&self) -> Standstill {
         if self.partitions.is_empty() && !self.bounded {
@@ -173,36 +271,6 @@ impl SourceClock {
             let (idle, open) = (partition.clock.is_idle(), !partition.clock.has_ended());
             InputView { watermark: partition.seen, since: partition.since, open, idle, counts: open && !idle }
         }))
-    }
-}
-
-/// Processing time without the spans in which the shard was blocked.
-#[derive(Debug, Default)]
-struct UnblockedTime {
-    /// The sum of all ended spans, in nanoseconds.
-    blocked: u64,
-    since: Option<Nanos>,
-}
-
-impl UnblockedTime {
-    fn block(&mut self, now: Nanos) {
-        self.since.get_or_insert(now);
-    }
-
-    fn unblock(&mut self, now: Nanos) {
-        if let Some(since) = self.since.take() {
-            self.blocked += now.0.saturating_sub(since.0);
-        }
-    }
-
-    fn at(&self, now: Nanos) -> Nanos {
-        let now = self.since.map_or(now, |since| now.min(since));
-        Nanos(now.0.saturating_sub(self.blocked))
-    }
-
-    /// When it will be `unblocked` by this clock, unless it stands.
-    fn real(&self, unblocked: Nanos) -> Option<Nanos> {
-        self.since.is_none().then(|| Nanos(unblocked.0.saturating_add(self.blocked)))
     }
 }
 

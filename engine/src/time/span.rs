@@ -25,6 +25,20 @@ impl Tick {
             Tick::Nanosecond => 1,
         }
     }
+
+    /// Its number in a checkpoint.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Tick::Millisecond => 0,
+            Tick::Microsecond => 1,
+            Tick::Nanosecond => 2,
+        }
+    }
+
+    /// The tick with this number.
+    pub(crate) fn from_code(code: u8) -> Option<Tick> {
+        [Tick::Millisecond, Tick::Microsecond, Tick::Nanosecond].into_iter().find(|tick| tick.code() == code)
+    }
 }
 
 impl fmt::Display for Tick {

@@ -30,6 +30,14 @@ pub struct HeldBack {
 }
 
 impl Standstill {
+    /// The input that is waited for, where it is one.
+    pub fn input(&self) -> Option<&HeldBack> {
+        match self {
+            Standstill::HeldBack(held) | Standstill::CatchingUp(held) => Some(held),
+            Standstill::AllIdle | Standstill::Ended => None,
+        }
+    }
+
     /// The answer in words. `name` gives the name of an input.
     pub fn describe(&self, now: Nanos, name: impl Fn(usize) -> String) -> String {
         match self {

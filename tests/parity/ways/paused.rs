@@ -26,8 +26,12 @@ pub struct Paused<T> {
     partitions: Vec<Vec<(T, Timestamp)>>,
     pause_after: Option<usize>,
     endless: bool,
+    says: Option<Says<T>>,
     pauses: Arc<Pauses>,
 }
+
+/// The watermark that a source says after a record, if it says one.
+type Says<T> = fn(&T) -> Option<Timestamp>;
 
 impl<T> Paused<T> {
     pub fn new(
@@ -35,14 +39,20 @@ impl<T> Paused<T> {
         pause_after: Option<usize>,
         pauses: Arc<Pauses>,
     ) -> Self {
-        Paused { partitions, pause_after, endless: false, pauses }
+        Paused { partitions, pause_after, endless: false, says: None, pauses }
+    }
+
+    /// Lets the source say watermarks itself.
+    pub fn saying(mut self, says: Says<T>) -> Self {
+        self.says = Some(says);
+        self
     }
 }
 
 impl<T: Record + Clone> Paused<T> {
     /// The same records; then a pause for ever instead of the end.
     pub fn endless(partitions: Vec<Vec<(T, Timestamp)>>) -> Self {
-        Paused { partitions, pause_after: None, endless: true, pauses: Arc::default() }
+        Paused { partitions, pause_after: None, endless: true, says: None, pauses: Arc::default() }
     }
 }
 
@@ -64,7 +74,8 @@ impl<T: Record + Clone> Source for Paused<T> {
         let records = self.partitions[partition.0.parse::<usize>().unwrap()].clone();
         let next = offset.map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap())) as usize;
         let pause_after = if self.endless { Some(records.len()) } else { self.pause_after };
-        Ok(PausedReader { records, next, pause_after, reached: false, pauses: self.pauses.clone() })
+        let pauses = self.pauses.clone();
+        Ok(PausedReader { records, next, pause_after, reached: false, says: self.says, pauses })
     }
 
     fn replay(&self) -> Replay {
@@ -81,6 +92,7 @@ pub struct PausedReader<T> {
     next: usize,
     pause_after: Option<usize>,
     reached: bool,
+    says: Option<Says<T>>,
     pauses: Arc<Pauses>,
 }
 
@@ -105,6 +117,9 @@ impl<T: Record + Clone> Reader for PausedReader<T> {
             return Ok(SourcePoll::End);
         };
         out.push_at(record.clone(), *at);
+        if let Some(at) = self.says.and_then(|says| says(record)) {
+            out.watermark(at);
+        }
         self.next += 1;
         Ok(SourcePoll::More)
     }

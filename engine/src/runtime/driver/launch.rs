@@ -42,7 +42,8 @@ pub(super) fn launch<S: Seat>(
     let mut refused = None;
     for spec in &specs {
         let (shard, core) = (spec.shard, spec.core);
-        let (config, ready, ends) = (config.clone(), ready_sender.clone(), end_sender.clone());
+        let (config, clock) = (config.clone(), clock.clone());
+        let (ready, ends) = (ready_sender.clone(), end_sender.clone());
         let (gate, gate_receiver) = mpsc::channel();
         let name = thread_name(shard);
         let body = move || occupy::<S>(shard, core, config, clock, &ready, &gate_receiver, &ends);

@@ -7,9 +7,14 @@ use super::{Clock, Drive, Phase, ShardFailure, ShardSpec, Step, panic_message};
 use crate::disk::ShardDisk;
 use crate::element::ShardId;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// How often a resting shard looks for work before it steps again, which costs more than a look.
 const LOOKS_PER_SPIN: u32 = 32;
+
+/// How long a shard rests that has nothing to do by a clock that does not move by itself. Whoever moves it wakes the shard; this is for what
+/// waits for real time, such as a sink on a thread of its own.
+const VIRTUAL_REST: Duration = Duration::from_millis(1);
 
 /// A shard on its thread.
 pub(super) struct Shard {
@@ -52,6 +57,10 @@ impl Shard {
                 self.pace.worked(now);
                 Ok(Turn::Again)
             }
+            Step::Idle { until } if self.clock.is_virtual() => match until {
+                Some(until) if until <= now => Ok(Turn::Again),
+                _ => Ok(Turn::Rest(Rest::Park(Some(VIRTUAL_REST)))),
+            },
             Step::Idle { until } => Ok(Turn::Rest(self.pace.idle(now, until))),
             Step::Done => Ok(Turn::Done),
         }

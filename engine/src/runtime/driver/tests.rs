@@ -51,7 +51,7 @@ fn stepping(shard: u16, wait: WaitPolicy, mut step: impl FnMut(Nanos) -> Step + 
 
 /// Runs shards to their ends.
 fn run(kind: DriverKind, specs: Vec<ShardSpec>) -> Vec<ShardEnd> {
-    start(kind, Clock::start(), specs).unwrap().join()
+    start(kind, Clock::wall(), specs).unwrap().join()
 }
 
 /// Runs shards that must not fail.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::{HeldBack, Signal, Tick, Watermarks};
+use super::super::{HeldBack, PartitionState, Signal, Tick, Watermarks};
 use super::*;
 
 fn plan(idle_nanos: Option<u64>) -> WatermarkPlan {
@@ -165,4 +165,40 @@ fn tm_16_partitions_go_on_where_they_were() {
     assert_eq!(advance(&mut new, 1_000), []);
     record(&mut new, 1, 60, 1_001);
     assert_eq!(advance(&mut new, 1_001), [wm(60)]);
+}
+
+#[test]
+fn tm_12_idle_partitions_follow_where_they_are_led_until_a_record_comes() {
+    let mut clock = clock(2, Some(10));
+    record(&mut clock, 0, 100, 0);
+    assert_eq!(advance(&mut clock, 10), [wm(100), Signal::Idle]);
+    assert!(!clock.is_at_work());
+    clock.follow(Some(Timestamp(105)));
+    assert_eq!(advance(&mut clock, 15), [Signal::Active, wm(105)]);
+    clock.follow(Some(Timestamp(107)));
+    assert_eq!(advance(&mut clock, 17), [wm(107)]);
+    clock.follow(None);
+    assert_eq!(advance(&mut clock, 18), [Signal::Idle]);
+    clock.follow(Some(Timestamp(110)));
+    assert_eq!(advance(&mut clock, 20), [Signal::Active, wm(110)]);
+    record(&mut clock, 1, 50, 21);
+    assert_eq!(advance(&mut clock, 21), []);
+    assert_eq!((clock.watermark(), clock.is_at_work()), (Timestamp(110), true));
+}
+
+#[test]
+fn tm_17_the_slowest_that_is_at_work_is_known() {
+    let mut clock = clock(3, Some(10));
+    assert_eq!(clock.slowest(), Some(Timestamp::MIN));
+    record(&mut clock, 0, 40, 5);
+    record(&mut clock, 1, 30, 5);
+    let _ = clock.advance(Nanos(10));
+    assert_eq!(clock.slowest(), Some(Timestamp(30)), "the third is idle");
+    clock.end(1);
+    assert_eq!(clock.slowest(), Some(Timestamp(40)));
+    clock.set_paused(0, true, Nanos(11));
+    let _ = clock.advance(Nanos(100));
+    assert_eq!(clock.slowest(), Some(Timestamp(40)), "a pause is not silence");
+    let states: Vec<_> = clock.report(Nanos(100)).into_iter().map(|partition| partition.state).collect();
+    assert_eq!(states, [PartitionState::Paused, PartitionState::Ended, PartitionState::Idle]);
 }

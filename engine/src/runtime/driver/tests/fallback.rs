@@ -66,14 +66,14 @@ fn in_a_process_without_io_uring() {
     let specs =
         || vec![stepping(0, WaitPolicy::Park, |_| Step::Done), stepping(1, WaitPolicy::Park, |_| Step::Done)];
 
-    let running = start(DriverKind::Auto, Clock::start(), specs()).unwrap();
+    let running = start(DriverKind::Auto, Clock::wall(), specs()).unwrap();
     assert_eq!(running.driver(), DriverKind::Thread);
     assert!(running.join().iter().all(|end| end.result.is_ok()));
     let warnings = WARNINGS.lock().unwrap().clone();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("refused by a seccomp filter, as in Docker's"), "{warnings:?}");
 
-    let error = start(DriverKind::Glommio, Clock::start(), specs()).unwrap_err();
+    let error = start(DriverKind::Glommio, Clock::wall(), specs()).unwrap_err();
     assert!(matches!(error, DriverError::Refused(Refusal::Seccomp)));
     assert!(error.to_string().contains("seccomp profile, or use the thread driver"), "{error}");
     assert_eq!(WARNINGS.lock().unwrap().len(), 1, "an error is no warning");

@@ -5,6 +5,7 @@ use crate::disk::{DiskOp, FileHandle};
 use hdrhistogram::Histogram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 const FILE: FileHandle = FileHandle(1);
 const WRITE_BYTES: usize = 64 << 10;
@@ -30,7 +31,7 @@ fn writes(kind: DriverKind, busy: bool) {
     let path = directory.path().join("data");
     let build: BuildShard = Box::new(move |mut disk| {
         disk.submit(DiskOp::Create { file: FILE, path });
-        let clock = Clock::start();
+        let clock = Clock::wall();
         let (mut asked, mut writes, mut steps, mut latencies) = (clock.now(), 0u64, 0u64, histogram());
         let step = move |_| {
             steps += 1;
@@ -68,18 +69,18 @@ fn writes(kind: DriverKind, busy: bool) {
 
 /// One shard wakes another every 200 us; how long until the other steps.
 fn wakes(kind: DriverKind, wait: WaitPolicy) {
-    let clock = Clock::start();
+    let clock = Clock::wall();
     let (sent, waker) = (Arc::new(AtomicU64::new(0)), Waker::new());
-    let (sender, sleeper) = (sent.clone(), waker.clone());
+    let (sender, sleeper, sender_clock) = (sent.clone(), waker.clone(), clock.clone());
     let build_sender: BuildShard = Box::new(move |_| {
-        let (mut due, mut rounds) = (clock.now(), 0);
+        let (mut due, mut rounds) = (sender_clock.now(), 0);
         let step = move |_| {
-            if clock.now() < due {
+            if sender_clock.now() < due {
                 return Step::Worked;
             }
             due = due.after(Duration::from_micros(200));
             rounds += 1;
-            sender.store(if rounds > 5_000 { u64::MAX } else { clock.now().0 }, Ordering::Release);
+            sender.store(if rounds > 5_000 { u64::MAX } else { sender_clock.now().0 }, Ordering::Release);
             sleeper.wake();
             if rounds > 5_000 { Step::Done } else { Step::Worked }
         };

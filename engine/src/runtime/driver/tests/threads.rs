@@ -154,7 +154,7 @@ fn a_panic_is_the_end_of_its_shard_only() {
             Step::Worked
         });
         let unbuildable = spec(0, WaitPolicy::Park, Box::new(|_| panic!("no such operator")));
-        let mut running = start(kind, Clock::start(), vec![healthy, failing, unbuildable]).unwrap();
+        let mut running = start(kind, Clock::wall(), vec![healthy, failing, unbuildable]).unwrap();
         assert_eq!(running.driver(), kind);
         for _ in 0..2 {
             assert!(running.next_end(Duration::from_secs(20)).unwrap().result.is_err());
@@ -205,9 +205,9 @@ fn nothing_starts_where_one_shard_cannot() {
             Step::Done
         });
         let stray = ShardSpec { core: Some(CoreId(1023)), ..stepping(1, WaitPolicy::Park, |_| Step::Done) };
-        let error = start(kind, Clock::start(), vec![fine, stray]).unwrap_err().to_string();
+        let error = start(kind, Clock::wall(), vec![fine, stray]).unwrap_err().to_string();
         assert!(error.starts_with("cannot pin shard 1 to core 1023: this process may use cores "), "{error}");
         assert!(!built.load(Ordering::Acquire));
     }
-    assert!(matches!(start(DriverKind::Auto, Clock::start(), vec![]), Err(DriverError::NoShards)));
+    assert!(matches!(start(DriverKind::Auto, Clock::wall(), vec![]), Err(DriverError::NoShards)));
 }
