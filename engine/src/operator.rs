@@ -31,7 +31,8 @@ pub(crate) mod window;
 pub use failure::{Cause, Failure};
 pub use flat_map::Out;
 pub use value::Value;
-pub use window::WindowResult;
+pub use window::finish::{DropLate, OnLate};
+pub use window::rule::{Addend, Merge};
 
 use crate::channel::{ChannelError, Outlet};
 use crate::element::{KeyHash, Timestamp};

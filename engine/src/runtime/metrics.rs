@@ -23,6 +23,7 @@ pub(crate) struct ShardCounters {
     loop_gap_max_nanos: Line<AtomicU64>,
     watermark: Line<AtomicI64>,
     late_records: Line<AtomicU64>,
+    unassigned_records: Line<AtomicU64>,
     state_bytes: Line<AtomicU64>,
     keys: Line<AtomicU64>,
     ring_fill_permille: Line<AtomicU64>,
@@ -34,6 +35,7 @@ pub struct Gauges {
     pub(crate) records_in: u64,
     pub(crate) records_out: u64,
     pub(crate) late_records: u64,
+    pub(crate) unassigned_records: u64,
     pub(crate) state_bytes: u64,
     pub(crate) keys: u64,
     pub(crate) ring_fill_max: f32,
@@ -46,6 +48,7 @@ impl Gauges {
             records_in: 0,
             records_out: 0,
             late_records: 0,
+            unassigned_records: 0,
             state_bytes: 0,
             keys: 0,
             ring_fill_max: 0.0,
@@ -69,6 +72,7 @@ impl ShardCounters {
         self.records_in.0.store(gauges.records_in, Ordering::Relaxed);
         self.records_out.0.store(gauges.records_out, Ordering::Relaxed);
         self.late_records.0.store(gauges.late_records, Ordering::Relaxed);
+        self.unassigned_records.0.store(gauges.unassigned_records, Ordering::Relaxed);
         self.state_bytes.0.store(gauges.state_bytes, Ordering::Relaxed);
         self.keys.0.store(gauges.keys, Ordering::Relaxed);
         self.ring_fill_permille.0.store((gauges.ring_fill_max * 1000.0) as u64, Ordering::Relaxed);
@@ -99,6 +103,7 @@ impl ShardCounters {
             records_in: count(&self.records_in),
             records_out: count(&self.records_out),
             late_records: count(&self.late_records),
+            unassigned_records: count(&self.unassigned_records),
             busy: nanos(&self.busy_nanos),
             idle: nanos(&self.idle_nanos),
             backpressured: nanos(&self.blocked_nanos),
@@ -134,6 +139,8 @@ pub struct ShardMetrics {
     pub records_out: u64,
     /// Records that came too late for their window and were dropped.
     pub late_records: u64,
+    /// Records that fell between two windows and belong to none.
+    pub unassigned_records: u64,
     /// Time spent working.
     pub busy: Duration,
     /// Time with nothing to do.
@@ -198,5 +205,10 @@ impl JobMetrics {
     /// Records that came too late for their window.
     pub fn late_records(&self) -> u64 {
         self.shards.iter().map(|shard| shard.late_records).sum()
+    }
+
+    /// Records that fell between two windows and belong to none.
+    pub fn unassigned_records(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.unassigned_records).sum()
     }
 }

@@ -41,7 +41,7 @@ use crate::record::{Record, View};
 /// ```
 pub trait Aggregate<T: Record>: 'static {
     /// What is kept per key: a plain record is changed in place.
-    type Acc: Record;
+    type Acc: Record + Clone;
     /// The result of a window.
     type Out: 'static;
 

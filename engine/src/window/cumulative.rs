@@ -146,6 +146,10 @@ impl Slices for CumulativeWindows {
         self.steps.phase()
     }
 
+    fn longest(&self) -> i64 {
+        self.size_max()
+    }
+
     fn slices_max(&self) -> u64 {
         (self.periods.step() / self.steps.step()) as u64
     }

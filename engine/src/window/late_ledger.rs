@@ -25,7 +25,7 @@ pub struct LateSample {
 
 impl LateSample {
     /// The record's key, which is a `K`.
-    pub(crate) fn key<K: Key + ?Sized>(&self, seed: HashSeed) -> K::Owned {
+    pub fn key<K: Key + ?Sized>(&self, seed: HashSeed) -> K::Owned {
         K::decode(self.hash, &self.key_bytes, seed)
     }
 

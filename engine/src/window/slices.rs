@@ -47,6 +47,9 @@ pub trait Slices: Clone + fmt::Display + 'static {
     /// Where one of the windows begins: at least 0, less than the step.
     fn phase(&self) -> i64;
 
+    /// The size of the longest window in ticks.
+    fn longest(&self) -> i64;
+
     /// The most slices that a window has. Tumbling: one.
     fn slices_max(&self) -> u64;
 }

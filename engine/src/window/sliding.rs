@@ -178,6 +178,10 @@ impl Slices for SlidingWindows {
         self.starts.phase()
     }
 
+    fn longest(&self) -> i64 {
+        self.size
+    }
+
     fn slices_max(&self) -> u64 {
         let whole = (self.size / self.slide()) as u64;
         // A window that is no whole number of slides begins and ends with the shorter slice of a slide.

@@ -119,6 +119,10 @@ impl Slices for TumblingWindows {
         self.starts.phase()
     }
 
+    fn longest(&self) -> i64 {
+        self.size()
+    }
+
     fn slices_max(&self) -> u64 {
         1
     }
