@@ -46,7 +46,7 @@ mod tests {
     fn wn_05_every_record_belongs_to_the_one_window() {
         let mut windows = Vec::new();
         for at in [i64::MIN, -1, 0, i64::MAX] {
-            Global.build().assign(Timestamp(at), &7u64, &mut windows).unwrap();
+            WindowAssigner::<u64>::assign(&Global.build(), Timestamp(at), &7, &mut windows).unwrap();
         }
         assert_eq!(windows, [GlobalWindow::WINDOW; 4]);
         assert!([i64::MIN, 0, i64::MAX].iter().all(|at| windows[0].contains(Timestamp(*at))));

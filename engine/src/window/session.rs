@@ -166,12 +166,13 @@ mod tests {
         let dynamic = Session::dynamic(|gap: &i64| Ticks(*gap)).build(Tick::Millisecond);
         let mut windows = Vec::new();
         for (at, gap) in [(0, 5i64), (5, 100), (200, 1)] {
-            dynamic.assign(Timestamp(at), &gap, &mut windows).unwrap();
+            WindowAssigner::<i64>::assign(&dynamic, Timestamp(at), &gap, &mut windows).unwrap();
         }
         let merged = merge_windows(&windows);
         assert_eq!(merged.len(), 2);
         assert_eq!((merged[0].window.to_string().as_str(), merged[0].of.len()), ("[0,105)", 2));
-        let error = dynamic.assign(Timestamp(0), &0, &mut windows).unwrap_err();
+        let error =
+            WindowAssigner::<i64>::assign(&dynamic, Timestamp(0), &0, &mut windows).unwrap_err();
         assert_eq!(
             error.to_string(),
             "session gap of a record: 0 ticks is not positive; give it at least one tick"

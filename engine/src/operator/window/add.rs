@@ -167,7 +167,8 @@ where
         let (op, rule) = (self.op, &self.rule);
         let new = add_one::<T, K, R>(table, arena, op, rule, hash, key, record)?;
         if slice.end <= self.position.entered {
-            for block in panes.blocks.of_slice(slice.end) {
+            for level in 1..=panes.blocks.levels() {
+                let Some(block) = panes.blocks.block_of(level, slice.end) else { continue };
                 let table = panes.blocks.table(block, arena, &panes.names.blocks);
                 add_one::<T, K, R>(table, arena, op, rule, hash, key, record)?;
             }

@@ -58,15 +58,15 @@ impl<K: Key + ?Sized, V: Record + Clone> Blocks<K, V> {
         Blocks { levels, tables: BTreeMap::new() }
     }
 
-    /// The blocks that a slice lies in.
-    pub(super) fn of_slice(&self, end: Timestamp) -> impl Iterator<Item = BlockId> + use<K, V> {
-        let last_tick = i128::from(end.0) - 1;
-        let starts: Vec<(u8, i128)> =
-            (1..).zip(&self.levels).map(|(level, starts)| (level, starts.at_or_before(last_tick))).collect();
-        // A block that begins before all time is of no use: no window does.
-        starts.into_iter().filter_map(|(level, start)| {
-            i64::try_from(start).ok().map(|start| BlockId { level, start: Timestamp(start) })
-        })
+    /// From level 1 on, how many levels there are.
+    pub(super) fn levels(&self) -> u8 {
+        self.levels.len() as u8
+    }
+
+    /// The block of a level that a slice lies in. None where it begins before all time: no window does.
+    pub(super) fn block_of(&self, level: u8, end: Timestamp) -> Option<BlockId> {
+        let start = self.levels[usize::from(level) - 1].at_or_before(i128::from(end.0) - 1);
+        i64::try_from(start).ok().map(|start| BlockId { level, start: Timestamp(start) })
     }
 
     /// The table of a block, which is made where it is missing.
@@ -88,7 +88,8 @@ impl<K: Key + ?Sized, V: Record + Clone> Blocks<K, V> {
         slice: &Gathered<V>,
         merge: impl Fn(&mut V, &V),
     ) -> Result<(), StateError> {
-        for block in self.of_slice(end) {
+        for level in 1..=self.levels() {
+            let Some(block) = self.block_of(level, end) else { continue };
             merge_all(self.table(block, arena, name), arena, slice, &merge)?;
         }
         Ok(())
@@ -127,12 +128,11 @@ impl<K: Key + ?Sized, V: Record + Clone> Blocks<K, V> {
 
     /// The largest block that begins here and ends no later than `limit`.
     fn block_at(&self, at: Timestamp, limit: Timestamp) -> Option<(BlockId, Timestamp)> {
-        let levels = (1..).zip(&self.levels).rev();
-        let mut fitting = levels.filter_map(|(level, starts)| {
+        (1..=self.levels()).rev().find_map(|level| {
+            let starts = self.levels[usize::from(level) - 1];
             let end = Timestamp(at.0.checked_add(starts.step())?);
             (starts.past(at) == 0 && end <= limit).then_some((BlockId { level, start: at }, end))
-        });
-        fitting.next()
+        })
     }
 
     /// Drops up to `tables_max` blocks that lie wholly before `at`. Says how many it dropped.
@@ -206,8 +206,8 @@ mod tests {
             let window = windows.next_window(Timestamp(window_at)).unwrap();
             let entered = windows.slice_of(Timestamp(entered)).end;
             for end in slices.keys().filter(|end| **end <= entered) {
-                for block in blocks.of_slice(*end) {
-                    blocks.table(block, &mut arena, &name);
+                for level in 1..=blocks.levels() {
+                    blocks.table(blocks.block_of(level, *end).unwrap(), &mut arena, &name);
                 }
             }
             let mut parts = Vec::new();

@@ -24,8 +24,9 @@ use crate::record::Record;
 use crate::state::StateError;
 use crate::window::{Firing, Slices, TimeWindow, WindowContext};
 
-/// How many entries of tables one piece of a firing handles, give or take a page.
-const ENTRIES_PER_PIECE: usize = 256;
+/// How many entries of tables one piece of a firing handles, give or take a page. In tests, every turn is a piece, so that a firing can be
+/// cut anywhere.
+const ENTRIES_PER_PIECE: usize = if cfg!(test) { 1 } else { 256 };
 /// What going from one table or phase to the next is reckoned as.
 const ENTRIES_PER_TURN: usize = 16;
 /// How many totals are put together anew at a time: each takes a few dozen look-ups.

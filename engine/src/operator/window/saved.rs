@@ -172,7 +172,11 @@ where
             let now = self.windows.to_string();
             if saved.windows != now {
                 let then = saved.windows;
-                return Err(Cause::fatal(RestoreFailure::WindowsChanged { operator: name, then, now }));
+                return Err(Cause::fatal(RestoreFailure::WindowsChanged {
+                    operator: name.clone(),
+                    then,
+                    now,
+                }));
             }
             all.push((old_shard, saved));
         }
