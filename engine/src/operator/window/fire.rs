@@ -198,7 +198,8 @@ where
             }
         }
         if !self.anew.is_empty() {
-            handled += self.put_together_anew(work.window)?;
+            // Slices that leave after this one are still in the totals.
+            handled += self.put_together_anew(TimeWindow { start: end, end: work.window.end })?;
         }
         if resume.is_none() {
             self.position.left = end;
@@ -207,15 +208,15 @@ where
         Ok(handled)
     }
 
-    /// Sets the totals of those gathered keys from which a part could not be taken out.
-    fn put_together_anew(&mut self, window: TimeWindow) -> Result<usize, StateError> {
+    /// Sets the totals of those gathered keys from which a part could not be taken out: to what the slices in `rest` add up to.
+    fn put_together_anew(&mut self, rest: TimeWindow) -> Result<usize, StateError> {
         let panes = self.panes.as_mut().expect("a window is being fired");
         let (op, rule, gathered, anew) = (self.op, &self.rule, &self.gathered, &self.anew);
         let hashes: Vec<KeyHash> = anew.iter().map(|index| gathered.hashes()[*index]).collect();
         let mut values = std::mem::take(&mut self.values);
         let tables = panes.values(
             &self.windows,
-            window,
+            rest,
             self.position.entered,
             &hashes,
             |index| gathered.key(anew[index]),
@@ -224,7 +225,7 @@ where
         )?;
         let totals = panes.totals.as_mut().expect("windows with a phase of leaving have totals");
         for (index, value) in values.drain(..).enumerate() {
-            let value = value.expect("the key has a record in another slice of the window");
+            let value = value.expect("the key is in another slice of the totals");
             totals.set(panes.tables.arena(), hashes[index], gathered.key(anew[index]), &value)?;
         }
         self.values = values;

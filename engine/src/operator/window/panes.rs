@@ -129,7 +129,9 @@ impl<K: Key + ?Sized, V: Record + Clone> Panes<K, V> {
             first.remove().discard(self.tables.arena());
             dropped += 1;
         }
-        dropped += self.blocks.drop_before(at, tables_max - dropped, self.tables.arena());
+        // A block may reach beyond its last slice; without any slice, none is of use.
+        let blocks = if self.slices.is_empty() { Timestamp::MAX } else { at };
+        dropped += self.blocks.drop_before(blocks, tables_max - dropped, self.tables.arena());
         dropped == tables_max
     }
 
