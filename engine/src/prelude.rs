@@ -14,5 +14,6 @@ pub use crate::source::Source;
 pub use crate::stream::Stream;
 pub use crate::time::Watermarks;
 pub use crate::window::{
-    Aggregate, Cumulative, Firing, Global, Session, Sliding, TimeWindow, Tumbling, WindowContext, WindowResult,
+    Aggregate, Cumulative, Firing, Global, Session, Sliding, TimeWindow, Tumbling, WindowContext,
+    WindowResult,
 };

@@ -16,8 +16,8 @@ mod grid;
 mod late_ledger;
 mod result;
 mod session;
-mod sliding;
 mod slices;
+mod sliding;
 mod time_window;
 mod tumbling;
 
@@ -30,8 +30,10 @@ pub use global::{Global, GlobalWindow};
 pub(crate) use grid::Grid;
 pub use late_ledger::{LATE_SAMPLES, LateLedger, LateSample};
 pub use result::{Firing, WindowContext, WindowResult};
-pub use session::{DynamicSession, DynamicSessionWindows, MergedWindow, Session, SessionWindows, merge_windows};
-pub use sliding::{Sliding, SlidingWindows};
+pub use session::{
+    DynamicSession, DynamicSessionWindows, MergedWindow, Session, SessionWindows, merge_windows,
+};
 pub use slices::{Aligned, Slices};
+pub use sliding::{Sliding, SlidingWindows};
 pub use time_window::TimeWindow;
 pub use tumbling::{Tumbling, TumblingWindows};

@@ -77,9 +77,8 @@ where
     unassigned: u64,
     scratch: Scratch,
     gathered: Gathered<R::Acc>,
-    /// Which gathered keys need their totals put together anew, and what these are.
+    /// Which gathered keys need their totals put together anew.
     anew: Vec<usize>,
-    values: Vec<Option<R::Acc>>,
     types: PhantomData<fn() -> T>,
 }
 
@@ -110,7 +109,6 @@ where
             scratch: Scratch::default(),
             gathered: Gathered::new(),
             anew: Vec::new(),
-            values: Vec::new(),
             types: PhantomData,
         }
     }

@@ -29,7 +29,8 @@ pub struct Windowed<T, K: ?Sized, W, L = DropLate> {
 }
 
 /// The chain after a window's aggregate, which gives out [`WindowResult`]s.
-pub type Aggregated<T, K, W, R, L> = FromExchange<WindowAggregate<T, K, <W as Aligned>::Windows, R, Whole, L>>;
+pub type Aggregated<T, K, W, R, L> =
+    FromExchange<WindowAggregate<T, K, <W as Aligned>::Windows, R, Whole, L>>;
 
 /// The stream of a window's results.
 pub type Results<T, K, W, R, L> =
@@ -47,13 +48,7 @@ impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
     /// comes later is dropped and counted, unless [`allowed_lateness`](Windowed::allowed_lateness) says otherwise. Windows in which a key
     /// has no record give out nothing for it.
     pub fn window<W: Aligned>(self, window: W) -> Windowed<T, K, W> {
-        Windowed {
-            keyed: self,
-            window,
-            lateness: Ticks(0).into(),
-            on_late: DropLate,
-            types: PhantomData,
-        }
+        Windowed { keyed: self, window, lateness: Ticks(0).into(), on_late: DropLate, types: PhantomData }
     }
 }
 

@@ -198,11 +198,10 @@ mod tests {
 
     fn any_windows() -> impl Strategy<Value = (i64, i64, i64)> {
         let step = prop_oneof![3 => 1i64..50, 1 => 1i64..=i64::MAX];
-        (step, 1i64..20)
-            .prop_flat_map(|(step, count)| {
-                let size = step.checked_mul(count).unwrap_or(step);
-                (Just(size), Just(step), -(size - 1)..=(size - 1))
-            })
+        (step, 1i64..20).prop_flat_map(|(step, count)| {
+            let size = step.checked_mul(count).unwrap_or(step);
+            (Just(size), Just(step), -(size - 1)..=(size - 1))
+        })
     }
 
     fn any_time() -> impl Strategy<Value = i64> {

@@ -129,7 +129,10 @@ mod tests {
         ledger.enter(KeyHash(1), b"ada", Timestamp(2000), Timestamp(7999), window());
         assert_eq!((ledger.count(), ledger.worst()), (1, 5999));
         let sample = ledger.samples().next().unwrap();
-        assert_eq!((sample.late_by(), sample.window, sample.key::<str>(HashSeed(0))), (5999, window(), "ada".into()));
+        assert_eq!(
+            (sample.late_by(), sample.window, sample.key::<str>(HashSeed(0))),
+            (5999, window(), "ada".into())
+        );
         for number in 0..20 {
             ledger.enter(KeyHash(number), b"", Timestamp(number as i64), Timestamp(100), window());
         }

@@ -93,7 +93,9 @@ pub struct DynamicSessionWindows<F> {
     tick: Tick,
 }
 
-impl<T: Record, G: Into<Span>, F: Fn(&View<T>) -> G + 'static> WindowAssigner<T> for DynamicSessionWindows<F> {
+impl<T: Record, G: Into<Span>, F: Fn(&View<T>) -> G + 'static> WindowAssigner<T>
+    for DynamicSessionWindows<F>
+{
     fn assign(
         &self,
         at: Timestamp,
@@ -171,8 +173,7 @@ mod tests {
         let merged = merge_windows(&windows);
         assert_eq!(merged.len(), 2);
         assert_eq!((merged[0].window.to_string().as_str(), merged[0].of.len()), ("[0,105)", 2));
-        let error =
-            WindowAssigner::<i64>::assign(&dynamic, Timestamp(0), &0, &mut windows).unwrap_err();
+        let error = WindowAssigner::<i64>::assign(&dynamic, Timestamp(0), &0, &mut windows).unwrap_err();
         assert_eq!(
             error.to_string(),
             "session gap of a record: 0 ticks is not positive; give it at least one tick"

@@ -13,12 +13,12 @@ use super::rule::WindowRule;
 use crate::arena::Arena;
 use crate::element::{KeyHash, Timestamp};
 use crate::key::Key;
+use crate::operator::OpId;
 use crate::operator::Push;
 use crate::operator::failure::{BatchCursor, Blame, Cause, raise};
 use crate::operator::fold::Rule;
 use crate::operator::keyed::FromExchange;
 use crate::operator::typed::BatchOf;
-use crate::operator::OpId;
 use crate::record::{Record, View};
 use crate::state::{StateError, Table};
 use crate::window::{Firing, Slices, TimeWindow, WindowContext};
@@ -153,8 +153,11 @@ where
             return Ok(());
         }
         let seen = self.watermark.max(self.floors.watermark(hash));
-        let retained =
-            if seen == self.watermark { self.retained } else { retained_from(&self.windows, seen, self.lateness) };
+        let retained = if seen == self.watermark {
+            self.retained
+        } else {
+            retained_from(&self.windows, seen, self.lateness)
+        };
         if slice.end <= retained {
             let last = self.windows.windows_of(slice.end).next_back().unwrap_or(slice);
             self.late.enter(hash, key, at, seen, last);
@@ -207,8 +210,7 @@ where
                 continue;
             }
             let merge = |acc: &mut R::Acc, part: &R::Acc| Blame::on(op, || rule.merge(acc, part));
-            let value =
-                panes.value(&self.windows, window, self.position.entered, hash, key_bytes, merge)?;
+            let value = panes.value(&self.windows, window, self.position.entered, hash, key_bytes, merge)?;
             let value = value.expect("the record has just been added to a slice of the window");
             let value = Blame::on(op, || rule.result(value));
             let key = K::decode(hash, key_bytes, self.seed);

@@ -14,13 +14,7 @@ pub trait Finish<K: Key + ?Sized, V>: 'static {
     type Out: 'static;
 
     /// Hands every record to `give`.
-    fn finish(
-        &mut self,
-        op: OpId,
-        context: WindowContext<K::Owned>,
-        value: V,
-        give: impl FnMut(Self::Out),
-    );
+    fn finish(&mut self, op: OpId, context: WindowContext<K::Owned>, value: V, give: impl FnMut(Self::Out));
 }
 
 /// Gives out the value with its key and window.

@@ -122,7 +122,8 @@ where
     fn next_due(&self, at: Timestamp) -> Option<TimeWindow> {
         let next = self.windows.next_window(self.position.done).filter(|next| next.fires_at(at))?;
         let panes = self.panes.as_ref().expect("open comes before the first watermark");
-        if panes.totals.as_ref().is_some_and(|totals| !totals.is_empty()) && next.start < self.position.entered
+        if panes.totals.as_ref().is_some_and(|totals| !totals.is_empty())
+            && next.start < self.position.entered
         {
             return Some(next);
         }
@@ -181,8 +182,7 @@ where
             self.position.work = Some(Work { phase: Phase::Emit, resume: None, ..work });
             return Ok(0);
         };
-        let mut resume =
-            self.gathered.take(table, panes.tables.arena(), work.resume.unwrap_or_default())?;
+        let mut resume = self.gathered.take(table, panes.tables.arena(), work.resume.unwrap_or_default())?;
         if !R::ALWAYS_RETRACTS {
             resume = self.gathered.cut(ANEW_PER_PIECE, resume);
         }
@@ -191,8 +191,7 @@ where
         let totals = panes.totals.as_mut().expect("windows with a phase of leaving have totals");
         self.anew.clear();
         for (index, &hash) in gathered.hashes().iter().enumerate() {
-            let retract =
-                |acc: &mut R::Acc| Blame::on(op, || rule.retract(acc, gathered.value(index)));
+            let retract = |acc: &mut R::Acc| Blame::on(op, || rule.retract(acc, gathered.value(index)));
             if !totals.leave(panes.tables.arena(), hash, gathered.key(index), retract)? {
                 self.anew.push(index);
             }
@@ -213,22 +212,19 @@ where
         let panes = self.panes.as_mut().expect("a window is being fired");
         let (op, rule, gathered, anew) = (self.op, &self.rule, &self.gathered, &self.anew);
         let hashes: Vec<KeyHash> = anew.iter().map(|index| gathered.hashes()[*index]).collect();
-        let mut values = std::mem::take(&mut self.values);
-        let tables = panes.values(
+        let (values, tables) = panes.values(
             &self.windows,
             rest,
             self.position.entered,
             &hashes,
             |index| gathered.key(anew[index]),
             |acc, part| Blame::on(op, || rule.merge(acc, part)),
-            &mut values,
         )?;
         let totals = panes.totals.as_mut().expect("windows with a phase of leaving have totals");
-        for (index, value) in values.drain(..).enumerate() {
+        for (index, value) in values.into_iter().enumerate() {
             let value = value.expect("the key is in another slice of the totals");
             totals.set(panes.tables.arena(), hashes[index], gathered.key(anew[index]), &value)?;
         }
-        self.values = values;
         Ok(tables * hashes.len() / 4)
     }
 

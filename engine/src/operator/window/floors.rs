@@ -97,8 +97,14 @@ mod tests {
         floors.add(floor(10, 19, 100, 90));
         floors.add(floor(15, 30, 50, 50));
         floors.add(floor(5, 4, 999, 999));
-        assert_eq!((floors.watermark(KeyHash(9)), floors.fired(KeyHash(9))), (Timestamp(100), Timestamp(100)));
-        assert_eq!((floors.watermark(KeyHash(15)), floors.fired(KeyHash(15))), (Timestamp(100), Timestamp(90)));
+        assert_eq!(
+            (floors.watermark(KeyHash(9)), floors.fired(KeyHash(9))),
+            (Timestamp(100), Timestamp(100))
+        );
+        assert_eq!(
+            (floors.watermark(KeyHash(15)), floors.fired(KeyHash(15))),
+            (Timestamp(100), Timestamp(90))
+        );
         assert_eq!(floors.fired(KeyHash(20)), Timestamp(50));
         assert_eq!(floors.fired(KeyHash(31)), Timestamp::MIN);
 

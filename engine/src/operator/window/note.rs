@@ -53,7 +53,9 @@ mod tests {
         );
         let five = Tumbling::of(Ticks(5000)).build(Tick::Millisecond).unwrap();
         let late = note::<str, u64, Tumbling>(&five, 3000);
-        assert!(late.starts_with("tumbling 5000 ticks, kept 3000 ticks longer for late records; a key takes its own size"));
+        assert!(late.starts_with(
+            "tumbling 5000 ticks, kept 3000 ticks longer for late records; a key takes its own size"
+        ));
         assert!(late.ends_with("at most 2 slices"));
         let uneven = Sliding::of(Ticks(10)).every(Ticks(4)).build(Tick::Millisecond).unwrap();
         assert!(note::<u64, u64, Sliding>(&uneven, 0).contains("does not divide"));

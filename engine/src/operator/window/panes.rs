@@ -54,8 +54,11 @@ impl<K: Key + ?Sized, V: Record + Clone> Panes<K, V> {
         windows: &impl Slices,
     ) -> Result<Self, Box<Failure>> {
         let name = |state| StateName::new(context.name(op), state);
-        let names =
-            Names { blocks: name("window blocks"), totals: name("window totals"), parts: name("window parts") };
+        let names = Names {
+            blocks: name("window blocks"),
+            totals: name("window totals"),
+            parts: name("window parts"),
+        };
         let mut tables = KeyedTables::open(context, op, "window")?;
         let totals = needs.totals.then(|| Totals::new(tables.arena(), &names.totals, &names.parts));
         let blocks = if needs.blocks { Blocks::for_windows(windows) } else { Blocks::none() };
@@ -86,7 +89,7 @@ impl<K: Key + ?Sized, V: Record + Clone> Panes<K, V> {
         Ok(value)
     }
 
-    /// The values of one window for several keys, as [`Panes::value`]. Returns how many tables were looked at.
+    /// The values of one window for several keys, as [`Panes::value`], and how many tables were looked at.
     pub(super) fn values<'k>(
         &mut self,
         windows: &impl Slices,
@@ -95,24 +98,22 @@ impl<K: Key + ?Sized, V: Record + Clone> Panes<K, V> {
         hashes: &[KeyHash],
         key: impl Fn(usize) -> &'k [u8],
         merge: impl Fn(&mut V, &V),
-        into: &mut Vec<Option<V>>,
-    ) -> Result<usize, StateError> {
+    ) -> Result<(Vec<Option<V>>, usize), StateError> {
         self.list_parts(windows, window, entered);
-        into.clear();
-        into.resize_with(hashes.len(), || None);
+        let mut values: Vec<Option<V>> = hashes.iter().map(|_| None).collect();
         for part in &self.parts {
             let Some(table) = table_of(&self.slices, &self.blocks, *part) else { continue };
             table.get_batch(self.tables.arena(), hashes, &key, |index, view| {
                 if let Some(view) = view {
                     let next = V::owned(view);
-                    match &mut into[index] {
+                    match &mut values[index] {
                         Some(value) => merge(value, &next),
                         empty => *empty = Some(next),
                     }
                 }
             })?;
         }
-        Ok(self.parts.len())
+        Ok((values, self.parts.len()))
     }
 
     fn list_parts(&mut self, windows: &impl Slices, window: TimeWindow, entered: Timestamp) {

@@ -274,7 +274,9 @@ pub struct OnePart;
 
 impl<A> Merge<A> for OnePart {
     fn merge(&self, _: &mut A, _: &A) {
-        unreachable!("folds without a way to merge are offered for tumbling windows only, which are one slice")
+        unreachable!(
+            "folds without a way to merge are offered for tumbling windows only, which are one slice"
+        )
     }
 }
 

@@ -88,7 +88,8 @@ impl Saved {
             windows: input.str("windows")?.to_owned(),
             slices: input.list("slices", 20, |input| Ok((time(input, "slice end")?, table(input)?)))?,
             blocks: input.list("blocks", 21, |input| {
-                let block = BlockId { level: input.u8("level of a block")?, start: time(input, "block start")? };
+                let block =
+                    BlockId { level: input.u8("level of a block")?, start: time(input, "block start")? };
                 Ok((block, table(input)?))
             })?,
             totals: input.option("totals", |input| Ok((table(input)?, table(input)?)))?,
@@ -102,9 +103,10 @@ impl Saved {
                         end: time(input, "firing window")?,
                     };
                     let number = input.u8("firing phase")?;
-                    let phase = Phase::of_number(number).ok_or_else(|| input.error("firing phase", number))?;
-                    let resume =
-                        input.option("firing position", |input| Ok(KeyHash(input.u64("firing position")?)))?;
+                    let phase =
+                        Phase::of_number(number).ok_or_else(|| input.error("firing phase", number))?;
+                    let resume = input
+                        .option("firing position", |input| Ok(KeyHash(input.u64("firing position")?)))?;
                     Ok(Work { window, phase, resume })
                 })?,
             },

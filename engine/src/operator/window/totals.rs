@@ -54,17 +54,16 @@ impl<K: Key + ?Sized, V: Record + Clone> Totals<K, V> {
     ) -> Result<(), StateError> {
         merge_all(&mut self.values, arena, slice, merge)?;
         let key = |index: usize| slice.key(index);
-        self.parts.update_batch(
-            arena,
-            slice.hashes(),
-            key,
-            |_| 1,
-            |_, parts, new| *parts += u32::from(!new),
-        )
+        self.parts.update_batch(arena, slice.hashes(), key, |_| 1, |_, parts, new| *parts += u32::from(!new))
     }
 
     /// A key is in one more slice of the run.
-    pub(super) fn add_part(&mut self, arena: &mut Arena, hash: KeyHash, key: &[u8]) -> Result<(), StateError> {
+    pub(super) fn add_part(
+        &mut self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+    ) -> Result<(), StateError> {
         self.parts.update(arena, hash, key, || 0, |parts| *parts += 1)
     }
 

@@ -167,8 +167,7 @@ impl<W: Slices, R: WindowRule<i64>> Driver<W, R> {
         let mut deltas = Vec::new();
         for (number, operator) in self.shards.iter_mut().enumerate() {
             let mut disk: Box<dyn ShardDisk> = Box::new(self.disk.shard_disk());
-            let mut writer =
-                DeltaWriter::new(ShardId(number as u16), self.store.delta_dir(), FileHandle(1));
+            let mut writer = DeltaWriter::new(ShardId(number as u16), self.store.delta_dir(), FileHandle(1));
             let operators = operator.switch(epoch).into_iter().collect();
             let snapshot = ShardSnapshot { operators, ..ShardSnapshot::default() };
             let arena = operator.arena().expect("an open operator has an arena");

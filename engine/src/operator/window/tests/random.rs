@@ -43,8 +43,11 @@ fn kinds() -> impl Strategy<Value = Kind> {
     let length = || prop_oneof![4 => 1i64..12, 1 => 12i64..70];
     prop_oneof![
         (length(), -100i64..100).prop_map(|(size, offset)| Kind::Tumbling { size, offset: offset % size }),
-        (length(), length(), -100i64..100)
-            .prop_map(|(size, slide, offset)| Kind::Sliding { size, slide, offset: offset % slide }),
+        (length(), length(), -100i64..100).prop_map(|(size, slide, offset)| Kind::Sliding {
+            size,
+            slide,
+            offset: offset % slide
+        }),
         (length(), 1i64..4, -100i64..100).prop_map(|(size, slide, offset)| {
             let slide = slide.min(size);
             Kind::Sliding { size, slide, offset: offset % slide }
@@ -115,10 +118,10 @@ where
             }
             Event::Advance(shard, by) => {
                 let only = shard.map(|shard| shard % watermarks.len());
-                for shard in 0..watermarks.len() {
+                for (shard, watermark) in watermarks.iter_mut().enumerate() {
                     if only.is_none_or(|only| only == shard) {
-                        watermarks[shard] += by;
-                        expected.extend(advance(&mut driver, &mut model, shard, watermarks[shard]));
+                        *watermark += by;
+                        expected.extend(advance(&mut driver, &mut model, shard, *watermark));
                     }
                 }
             }
@@ -224,7 +227,9 @@ fn each_aggregate(
             || FoldParts {
                 init: Vec::new(),
                 f: |acc: &mut Vec<i64>, value: &i64| insert(acc, *value),
-                merge: |acc: &mut Vec<i64>, other: &Vec<i64>| other.iter().for_each(|value| insert(acc, *value)),
+                merge: |acc: &mut Vec<i64>, other: &Vec<i64>| other
+                    .iter()
+                    .for_each(|value| insert(acc, *value)),
             },
             |values: &[i64]| values.to_vec()
         ),
