@@ -107,6 +107,8 @@ pub(crate) struct OpNode {
     pub(crate) built_at: &'static Location<'static>,
     /// What it means for the job's guarantee.
     pub(crate) role: Role,
+    /// What a reader of the plan should know of it.
+    pub(crate) note: Option<String>,
 }
 
 /// What an operator means for the job's guarantee.
@@ -223,7 +225,8 @@ impl Plan {
         if reasons.is_empty() { "yes".to_owned() } else { format!("no, because {}", reasons.join("; ")) }
     }
 
-    /// The plan as text: each chain with its operators, each exchange with its partitioner.
+    /// The plan as text: each chain with its operators, each exchange with its partitioner, and what is to be
+    /// known of an operator on a line of its own.
     pub fn explain(&self) -> String {
         let mut text = String::new();
         for (number, chain) in self.chains.iter().enumerate() {
@@ -237,6 +240,10 @@ impl Plan {
                 let _ = write!(text, "  beside, {}", self.name(self.exchanges[side.0].from));
                 self.explain_exchange(&mut text, *side);
                 text.push('\n');
+            }
+            let notes = chain.ops.iter().map(|op| &self.ops[usize::from(op.0)]);
+            for (op, note) in notes.filter_map(|op| op.note.as_ref().map(|note| (op, note))) {
+                let _ = writeln!(text, "  {}: {note}", op.name);
             }
         }
         text
@@ -300,7 +307,7 @@ impl GraphBuilder {
         *seen += 1;
         let name = if stateful || *seen == 1 { kind.to_owned() } else { format!("{kind}-{seen}") };
         let id = OpId(u16::try_from(self.plan.ops.len()).expect("a program has fewer than 65536 operators"));
-        self.plan.ops.push(OpNode { name, stateful, built_at, role: Role::Inner });
+        self.plan.ops.push(OpNode { name, stateful, built_at, role: Role::Inner, note: None });
         id
     }
 
@@ -314,6 +321,11 @@ impl GraphBuilder {
 
     pub(crate) fn tag(&mut self, slot: Rc<Slot>) {
         self.tags.push(slot);
+    }
+
+    /// Adds what a reader of the plan should know of an operator.
+    pub(crate) fn note(&mut self, op: OpId, note: String) {
+        self.plan.ops[usize::from(op.0)].note = Some(note);
     }
 
     pub(crate) fn error(&mut self, error: BuildError) {

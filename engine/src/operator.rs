@@ -36,7 +36,8 @@ pub use failure::{Cause, Failure};
 pub use flat_map::Out;
 pub use side::Tag;
 pub use value::Value;
-pub use window::WindowResult;
+pub use window::finish::{DropLate, OnLate};
+pub use window::rule::{Addend, Merge};
 
 use crate::channel::{ChannelError, Outlet};
 use crate::element::{KeyHash, Timestamp};

@@ -4,7 +4,7 @@ pub use crate::element::Timestamp;
 pub use crate::graph::Flow;
 pub use crate::job::{Job, JobError, JobHandle, JobStatus, Summary};
 pub use crate::key::Key;
-pub use crate::operator::{Out, Tag, Value, WindowResult};
+pub use crate::operator::{Out, Tag, Value};
 pub use crate::record::{Record, View};
 pub use crate::runtime::driver::DriverKind;
 pub use crate::runtime::restart::RestartStrategy;
@@ -13,4 +13,7 @@ pub use crate::sink::Sink;
 pub use crate::source::Source;
 pub use crate::stream::Stream;
 pub use crate::time::{Tick, Watermarks};
-pub use crate::window::{TimeWindow, Tumbling};
+pub use crate::window::{
+    Aggregate, Cumulative, Firing, Global, Session, Sliding, TimeWindow, Tumbling, WindowContext,
+    WindowResult,
+};

@@ -1,4 +1,4 @@
-//! Tumbling windows of event time in whole jobs.
+//! Aligned windows of event time in whole jobs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -109,4 +109,119 @@ fn wn_01_every_key_has_windows_of_its_own() {
     })
     .are_in_any_order(&expected)
     .late(0);
+}
+
+/// Each firing of a window of one key: its start and end, the sum of its values, and whether it came late.
+type Sum = (i64, i64, i64, bool);
+
+fn summed(result: WindowResult<u64, i64>) -> Sum {
+    (result.window.start.0, result.window.end.0, result.value, result.firing == Firing::Late)
+}
+
+/// Records `(timestamp, value)` of one key, each followed by a watermark.
+fn timed(records: &[(i64, i64)]) -> Vec<(i64, Timestamp)> {
+    records.iter().map(|(at, value)| (*value, Timestamp(*at))).collect()
+}
+
+#[test]
+fn wn_14_allowed_lateness() {
+    let records = timed(&[
+        (1000, 10),
+        (4999, 5),
+        (7999, 1),
+        (8000, 2),
+        (4000, 7),
+        (10_999, 1),
+        (3000, 1),
+        (11_000, 1),
+        (2000, 9),
+    ]);
+    every_way(records.len(), move |flow, run| {
+        flow.source("records", run.timed(vec![records.clone()]))
+            .source_time(Watermarks::bounded_out_of_orderness(Ticks(3000)))
+            .key_by(|_| 1u64)
+            .window(Tumbling::of(Duration::from_secs(5)))
+            .allowed_lateness(Duration::from_secs(3))
+            .sum(|money| *money)
+            .map(summed)
+            .sink("out", run.sink());
+    })
+    .on_one_shard()
+    .are(&[
+        (0, 5000, 15, false),
+        (0, 5000, 22, true),
+        (0, 5000, 23, true),
+        (5000, 10_000, 3, false),
+        (10_000, 15_000, 2, false),
+    ])
+    .late(1);
+}
+
+#[test]
+fn wn_03_sliding_windows_overlap() {
+    let records = timed(&[(12, 1), (10, 2), (17, 4), (40, 8)]);
+    every_way(records.len(), move |flow, run| {
+        flow.source("records", run.timed(vec![records.clone()]))
+            .source_time(Watermarks::bounded_out_of_orderness(Ticks(5)))
+            .key_by(|_| 1u64)
+            .window(Sliding::of(Ticks(10)).every(Ticks(5)))
+            .sum(|value| *value)
+            .map(summed)
+            .sink("out", run.sink());
+    })
+    .are(&[(5, 15, 3, false), (10, 20, 7, false), (15, 25, 4, false), (35, 45, 8, false), (40, 50, 8, false)])
+    .late(0);
+}
+
+#[test]
+fn wn_11_an_aggregate_and_a_finishing_function_see_the_window() {
+    /// The least and the greatest.
+    #[derive(Clone)]
+    struct Range;
+    impl Aggregate<i64> for Range {
+        type Acc = [i64; 2];
+        type Out = i64;
+        fn create(&self) -> [i64; 2] {
+            [i64::MAX, i64::MIN]
+        }
+        fn add(&self, acc: &mut [i64; 2], value: &i64) {
+            self.merge(acc, &[*value; 2]);
+        }
+        fn merge(&self, acc: &mut [i64; 2], other: &[i64; 2]) {
+            *acc = [acc[0].min(other[0]), acc[1].max(other[1])];
+        }
+        fn result(&self, acc: [i64; 2]) -> i64 {
+            acc[1] - acc[0]
+        }
+    }
+    let records = timed(&[(1, 5), (2, 9), (11, 1), (12, 1), (21, 7)]);
+    every_way(records.len(), move |flow, run| {
+        flow.source("records", run.timed(vec![records.clone()]))
+            .source_time(Watermarks::monotonous())
+            .key_by(|_| 1u64)
+            .window(Cumulative::of(Ticks(20)).every(Ticks(10)))
+            .aggregate_with(Range, |window, range, out| {
+                // Nothing where the range is empty, two records otherwise.
+                for _ in 0..if range == 0 { 0 } else { 2 } {
+                    out.emit((*window.key(), window.window().end.0, range));
+                }
+            })
+            .sink("out", run.sink());
+    })
+    .are(&[(1, 10, 4), (1, 10, 4), (1, 20, 8), (1, 20, 8)]);
+}
+
+#[test]
+fn wn_23_the_plan_predicts_the_state_of_a_key() {
+    let plan = Job::new("plan")
+        .explain(|flow| {
+            flow.source("records", millstream::testing::timed_script(vec![vec![(1u64, Timestamp(0))]]))
+                .source_time(Watermarks::monotonous())
+                .key_by(|key| *key)
+                .window(Sliding::of(Duration::from_secs(24 * 3600)).every(Duration::from_secs(1)))
+                .count()
+                .discard();
+        })
+        .unwrap();
+    assert!(plan.contains("at most 86400 slices, 1468800 bytes"), "{plan}");
 }

@@ -107,11 +107,7 @@ impl Outlets {
         }
     }
 
-    pub(crate) fn switch(
-        &mut self,
-        epoch: Epoch,
-        snapshot: &mut ShardSnapshot,
-    ) -> Result<(), Box<Failure>> {
+    pub(crate) fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
         let (from, to_name, op, port) = (self.shard, &self.to_name, self.op, self.to.1);
         for (number, lane) in self.lanes.iter_mut().enumerate() {
             let mut frames = Vec::new();

@@ -3,9 +3,9 @@
 use std::marker::PhantomData;
 
 use super::failure::{BatchCursor, Blame, Cause, Failure, raise};
+use super::inputs::One;
 use super::keyed::{Fed, FromExchange, Operator};
 use super::keyed_state::KeyedState;
-use super::inputs::One;
 use super::segment::OpenContext;
 use super::typed::BatchOf;
 use super::{OpId, Push, owned_items};

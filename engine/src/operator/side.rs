@@ -7,11 +7,11 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use super::Driven;
 use super::OpId;
 use super::exchange::Outlets;
 use super::failure::{Cause, Failure, raise};
 use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
-use super::Driven;
 use crate::arena::Arena;
 use crate::channel::{BatchShape, Inlet};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
@@ -45,7 +45,9 @@ pub(crate) struct Slot {
 
 /// A function has written to a tag that is read from another operator's stream.
 #[derive(Debug, thiserror::Error)]
-#[error("side output `{tag}` is read from the stream of another operator; give each operator a tag of its own")]
+#[error(
+    "side output `{tag}` is read from the stream of another operator; give each operator a tag of its own"
+)]
 struct ForeignTag {
     tag: String,
 }

@@ -28,7 +28,13 @@ pub struct BatchOf<'a, T> {
 pub(crate) fn trust<T: Record>(batch: Batch<'_>, stretch: Range<usize>) -> BatchOf<'_, T> {
     // An exchange without keys has no hashes.
     let hashes = batch.hashes().get(stretch.clone()).unwrap_or_default();
-    BatchOf { batch, first: stretch.start, timestamps: &batch.timestamps()[stretch], hashes, record: PhantomData }
+    BatchOf {
+        batch,
+        first: stretch.start,
+        timestamps: &batch.timestamps()[stretch],
+        hashes,
+        record: PhantomData,
+    }
 }
 
 impl<'a, T: Record> BatchOf<'a, T> {

@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use super::failure::{Blame, Cause, Cursor, Failure, raise};
 use super::flat_map::Out;
+use super::inputs::One;
 use super::keyed::{Fed, FromExchange, Operator};
 use super::keyed_state::KeyedState;
-use super::inputs::One;
 use super::segment::OpenContext;
 use super::typed::BatchOf;
 use super::{OpId, Push, owned_items};

@@ -1,7 +1,7 @@
 //! What comes out of an exchange when no state is kept: the records' views, as they lie in the frame.
 
-use super::keyed::{Fed, FromExchange, Operator};
 use super::inputs::{Many, One};
+use super::keyed::{Fed, FromExchange, Operator};
 use super::segment::OpenContext;
 use super::typed::BatchOf;
 use super::{OpId, Push};
@@ -59,7 +59,11 @@ macro_rules! viewed_items {
         }
 
         #[inline(always)]
-        fn append_unkeyed(item: &Viewed<'_, T>, at: Timestamp, outlet: &mut Outlet) -> Result<(), ChannelError> {
+        fn append_unkeyed(
+            item: &Viewed<'_, T>,
+            at: Timestamp,
+            outlet: &mut Outlet,
+        ) -> Result<(), ChannelError> {
             outlet.push_archived_unkeyed(at, item.bytes)
         }
     };

@@ -25,6 +25,7 @@ pub(crate) struct ShardCounters {
     late_records: Line<AtomicU64>,
     late_after_idle: Line<AtomicU64>,
     watermark_regressions: Line<AtomicU64>,
+    unassigned_records: Line<AtomicU64>,
     state_bytes: Line<AtomicU64>,
     keys: Line<AtomicU64>,
     ring_fill_permille: Line<AtomicU64>,
@@ -38,6 +39,7 @@ pub struct Gauges {
     pub(crate) late_records: u64,
     pub(crate) late_after_idle: u64,
     pub(crate) watermark_regressions: u64,
+    pub(crate) unassigned_records: u64,
     pub(crate) state_bytes: u64,
     pub(crate) keys: u64,
     pub(crate) ring_fill_max: f32,
@@ -52,6 +54,7 @@ impl Gauges {
             late_records: 0,
             late_after_idle: 0,
             watermark_regressions: 0,
+            unassigned_records: 0,
             state_bytes: 0,
             keys: 0,
             ring_fill_max: 0.0,
@@ -77,6 +80,7 @@ impl ShardCounters {
         self.late_records.0.store(gauges.late_records, Ordering::Relaxed);
         self.late_after_idle.0.store(gauges.late_after_idle, Ordering::Relaxed);
         self.watermark_regressions.0.store(gauges.watermark_regressions, Ordering::Relaxed);
+        self.unassigned_records.0.store(gauges.unassigned_records, Ordering::Relaxed);
         self.state_bytes.0.store(gauges.state_bytes, Ordering::Relaxed);
         self.keys.0.store(gauges.keys, Ordering::Relaxed);
         self.ring_fill_permille.0.store((gauges.ring_fill_max * 1000.0) as u64, Ordering::Relaxed);
@@ -109,6 +113,7 @@ impl ShardCounters {
             late_records: count(&self.late_records),
             late_after_idle: count(&self.late_after_idle),
             watermark_regressions: count(&self.watermark_regressions),
+            unassigned_records: count(&self.unassigned_records),
             busy: nanos(&self.busy_nanos),
             idle: nanos(&self.idle_nanos),
             backpressured: nanos(&self.blocked_nanos),
@@ -148,6 +153,8 @@ pub struct ShardMetrics {
     pub late_after_idle: u64,
     /// How often a watermark generator, or a source that says its own watermarks, went back. Event time did not.
     pub watermark_regressions: u64,
+    /// Records that fell between two windows and belong to none.
+    pub unassigned_records: u64,
     /// Time spent working.
     pub busy: Duration,
     /// Time with nothing to do.
@@ -222,5 +229,10 @@ impl JobMetrics {
     /// How often a watermark generator went back.
     pub fn watermark_regressions(&self) -> u64 {
         self.shards.iter().map(|shard| shard.watermark_regressions).sum()
+    }
+
+    /// Records that fell between two windows and belong to none.
+    pub fn unassigned_records(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.unassigned_records).sum()
     }
 }

@@ -199,7 +199,9 @@ impl Restored {
                 });
             }
             let pairs = inputs.records.iter().zip(now);
-            if let Some((then, now)) = pairs.into_iter().find(|(then, now)| then.fingerprint != now.fingerprint) {
+            if let Some((then, now)) =
+                pairs.into_iter().find(|(then, now)| then.fingerprint != now.fingerprint)
+            {
                 return Err(RestoreFailure::LayoutChanged {
                     operator: name.to_owned(),
                     state: "records in flight".to_owned(),

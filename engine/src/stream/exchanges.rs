@@ -137,7 +137,11 @@ impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
     /// The consumer's end of the exchange by key.
     pub(crate) fn input(self) -> Input {
         let (partitioner, shape) = (Partitioner::Hash, BatchShape::keyed::<T, K>());
-        Input { flow: self.flow, end: InputEnd { exchange: self.exchange, partitioner, shape }, timed: self.timed }
+        Input {
+            flow: self.flow,
+            end: InputEnd { exchange: self.exchange, partitioner, shape },
+            timed: self.timed,
+        }
     }
 
     /// The records as views, with no state kept: for stateless work on the shard that owns the key.

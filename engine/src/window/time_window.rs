@@ -29,6 +29,19 @@ impl TimeWindow {
         self.start <= at && (at < self.end || at == Timestamp::MAX && self.end == Timestamp::MAX)
     }
 
+    /// Whether two windows overlap or touch, which makes sessions of them one: two records whose distance is the gap belong together
+    /// (Flink's `TimeWindow.intersects`).
+    #[inline]
+    pub fn touches(&self, other: &TimeWindow) -> bool {
+        self.start <= other.end && self.end >= other.start
+    }
+
+    /// The smallest window that covers both.
+    #[inline]
+    pub fn cover(&self, other: &TimeWindow) -> TimeWindow {
+        TimeWindow { start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+
     /// Whether the window is complete, and fires, at this watermark: `watermark >= end - 1`.
     #[inline]
     pub fn fires_at(&self, watermark: Timestamp) -> bool {
@@ -88,6 +101,14 @@ mod tests {
         // The watermarks of the trace of TM-03.
         let fired = [-2001, 4998, 4999].map(|watermark| window(0, 5000).fires_at(Timestamp(watermark)));
         assert_eq!(fired, [false, false, true]);
+    }
+
+    #[test]
+    fn wn_04_windows_that_touch_are_covered_by_one() {
+        let (a, b, c) = (window(0, 10), window(10, 20), window(21, 31));
+        assert!(a.touches(&b) && b.touches(&a) && !b.touches(&c) && !c.touches(&a));
+        assert_eq!(a.cover(&b), window(0, 20));
+        assert_eq!(c.cover(&a), window(0, 31));
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Tumbling windows: one after the other, all of the same size, without gap or overlap.
 
-use super::slices::Slices;
+use std::fmt;
+
+use super::error::{WindowError, offset_below, positive};
+use super::grid::{Grid, clamped, show_offset};
+use super::slices::{Aligned, Slices};
 use super::time_window::TimeWindow;
 use crate::element::Timestamp;
-use crate::time::{Span, SpanError, Tick, Ticks};
+use crate::time::{Span, Tick, Ticks};
 
 /// Tumbling windows as a program states them.
 ///
@@ -23,33 +27,6 @@ pub struct Tumbling {
     offset: Span,
 }
 
-/// Windows that cannot be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WindowError {
-    /// The size cannot be told in ticks.
-    #[error("window size: {0}")]
-    Size(#[source] SpanError),
-    /// The offset cannot be told in ticks.
-    #[error("window offset: {0}")]
-    Offset(#[source] SpanError),
-    /// The size is zero or negative.
-    #[error("window size: {size} is not positive; a window needs at least one tick")]
-    SizeNotPositive {
-        /// What was given.
-        size: String,
-    },
-    /// The offset is not smaller than the size.
-    #[error(
-        "window offset: {offset} is not smaller than the window size of {size}; use the remainder, between -{size} and {size}"
-    )]
-    OffsetTooLarge {
-        /// What was given.
-        offset: String,
-        /// The size.
-        size: String,
-    },
-}
-
 impl Tumbling {
     /// Windows of this size (a [`Duration`](std::time::Duration), or [`Ticks`]), aligned to the epoch.
     pub fn of(size: impl Into<Span>) -> Self {
@@ -64,46 +41,51 @@ impl Tumbling {
 
     /// Checks the windows and puts them into ticks of the job.
     pub fn build(&self, tick: Tick) -> Result<TumblingWindows, WindowError> {
-        let size = self.size.in_ticks(tick).map_err(WindowError::Size)?;
-        let offset = self.offset.in_ticks(tick).map_err(WindowError::Offset)?;
-        if size <= 0 {
-            return Err(WindowError::SizeNotPositive { size: self.size.to_string() });
-        }
-        if offset.unsigned_abs() >= size.unsigned_abs() {
-            return Err(WindowError::OffsetTooLarge {
-                offset: self.offset.to_string(),
-                size: self.size.to_string(),
-            });
-        }
-        Ok(TumblingWindows { size, offset: offset.rem_euclid(size) })
+        let size = positive("window size", self.size, tick)?;
+        let offset = offset_below(self.offset, "size", self.size, tick)?;
+        Ok(TumblingWindows { starts: Grid::through(offset, size) })
+    }
+}
+
+impl Aligned for Tumbling {
+    type Windows = TumblingWindows;
+
+    fn build(&self, tick: Tick) -> Result<TumblingWindows, WindowError> {
+        Tumbling::build(self, tick)
+    }
+
+    fn of_one_tick() -> TumblingWindows {
+        TumblingWindows { starts: Grid::through(0, 1) }
     }
 }
 
 /// [`Tumbling`] windows in ticks of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TumblingWindows {
-    /// At least 1.
-    size: i64,
-    /// At least 0, less than the size.
-    offset: i64,
+    starts: Grid,
 }
 
 impl TumblingWindows {
     /// The size in ticks.
     pub fn size(&self) -> i64 {
-        self.size
+        self.starts.step()
     }
 
     /// The window a timestamp falls into: it starts at `at - ((at - offset) mod size)`, with a remainder that is never negative.
     #[inline]
     pub fn window_of(&self, at: Timestamp) -> TimeWindow {
-        // The remainders are taken apart so that nothing overflows.
-        let past_boundary = at.0.rem_euclid(self.size) - self.offset;
-        let into = if past_boundary < 0 { past_boundary + self.size } else { past_boundary };
+        let into = self.starts.past(at);
         TimeWindow {
             start: Timestamp(at.0.saturating_sub(into)),
-            end: Timestamp(at.0.saturating_add(self.size - into)),
+            end: Timestamp(at.0.saturating_add(self.size() - into)),
         }
+    }
+}
+
+impl fmt::Display for TumblingWindows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tumbling {}", self.size())?;
+        show_offset(f, self.starts)
     }
 }
 
@@ -113,13 +95,9 @@ impl Slices for TumblingWindows {
         self.window_of(at)
     }
 
-    fn windows_of(&self, slice_end: Timestamp) -> impl Iterator<Item = TimeWindow> {
+    fn windows_of(&self, slice_end: Timestamp) -> impl DoubleEndedIterator<Item = TimeWindow> {
         // The tick before its end lies in the slice, also where the slice is cut off at the end of time.
         std::iter::once(self.window_of(Timestamp(slice_end.0.saturating_sub(1))))
-    }
-
-    fn slices_in(&self, window: TimeWindow) -> impl Iterator<Item = Timestamp> {
-        std::iter::once(window.end)
     }
 
     fn next_window(&self, watermark: Timestamp) -> Option<TimeWindow> {
@@ -128,11 +106,32 @@ impl Slices for TumblingWindows {
         let window = self.window_of(Timestamp(next));
         (!window.fires_at(watermark)).then_some(window)
     }
+
+    fn last_end(&self, watermark: Timestamp) -> Timestamp {
+        clamped(self.starts.at_or_before(i128::from(watermark.0) + 1))
+    }
+
+    fn step(&self) -> i64 {
+        self.starts.step()
+    }
+
+    fn phase(&self) -> i64 {
+        self.starts.phase()
+    }
+
+    fn longest(&self) -> i64 {
+        self.size()
+    }
+
+    fn slices_max(&self) -> u64 {
+        1
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::SpanError;
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -182,7 +181,7 @@ mod tests {
         let error = |size, offset| {
             Tumbling::of(Ticks(size)).offset(Ticks(offset)).build(Tick::Millisecond).unwrap_err().to_string()
         };
-        assert_eq!(error(0, 0), "window size: 0 ticks is not positive; a window needs at least one tick");
+        assert_eq!(error(0, 0), "window size: 0 ticks is not positive; give it at least one tick");
         assert!(error(-5, 0).starts_with("window size: -5 ticks is not positive"));
         assert!(
             error(5, 5).starts_with("window offset: 5 ticks is not smaller than the window size of 5 ticks")
@@ -190,7 +189,7 @@ mod tests {
         assert!(error(5, -5).starts_with("window offset: -5 ticks"));
         assert!(error(5, i64::MIN).starts_with("window offset"));
         let fine = Tumbling::of(Duration::from_micros(10)).build(Tick::Millisecond);
-        assert!(matches!(fine, Err(WindowError::Size(SpanError::NotWhole { .. }))));
+        assert!(matches!(fine, Err(WindowError::Length { error: SpanError::NotWhole { .. }, .. })));
     }
 
     #[test]
