@@ -107,7 +107,7 @@ impl<T> PausedReader<T> {
 impl<T: Record + Clone> Reader for PausedReader<T> {
     type Item = T;
 
-    fn poll(&mut self, _: Nanos, out: &mut Records<T>) -> Result<SourcePoll, SourceError> {
+    fn poll(&mut self, now: Nanos, out: &mut Records<T>) -> Result<SourcePoll, SourceError> {
         if self.pause_after.is_some_and(|pause| self.next >= pause) {
             self.reach();
             return Ok(SourcePoll::Idle { until: None });
@@ -121,7 +121,8 @@ impl<T: Record + Clone> Reader for PausedReader<T> {
             out.watermark(at);
         }
         self.next += 1;
-        Ok(SourcePoll::More)
+        // A source that has more is asked again before its watermark is looked at.
+        Ok(SourcePoll::Idle { until: Some(now) })
     }
 
     fn offset(&self, out: &mut Vec<u8>) {
