@@ -16,7 +16,7 @@ use super::table::Table;
 const LANES: usize = 64;
 
 /// A table with no more keys than this is in the processor's cache, where looking ahead only costs.
-const SMALL_TABLE_LEN: u64 = 2 * 1024;
+const SMALL_TABLE_LEN: u64 = 16 * 1024;
 
 /// What the first passes found out about a record of the batch: the page, and the slot with the right tag (or [`NO_SLOT`]) above it.
 #[derive(Clone, Copy)]

@@ -22,6 +22,7 @@ use crate::operator::window::finish::{DropLate, Whole};
 use crate::operator::window::rule::WindowRule;
 use crate::operator::{OpId, Push};
 use crate::runtime::Waker;
+use crate::runtime::job_meta::JobMeta;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::ShardSnapshot;
 use crate::testing::sim_disk::SimDisk;
@@ -193,8 +194,8 @@ impl<W: Slices, R: WindowRule<i64>> Driver<W, R> {
             });
         }
         let fresh_maps = std::mem::take(&mut self.fresh_maps);
-        let record =
-            CheckpointRecord { epoch, shards: deltas, meta: Vec::new(), fresh_maps, sinks_commit: false };
+        let meta = JobMeta { tick: Tick::Millisecond }.encode();
+        let record = CheckpointRecord { epoch, shards: deltas, meta, fresh_maps, sinks_commit: false };
         self.store.commit(record).unwrap();
         self.store.tidy().unwrap();
         epoch
