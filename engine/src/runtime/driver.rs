@@ -15,6 +15,7 @@
 mod blocking;
 #[cfg(target_os = "linux")]
 mod glommio;
+mod io_workers;
 mod launch;
 mod shard;
 #[cfg(test)]

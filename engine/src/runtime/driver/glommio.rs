@@ -14,12 +14,13 @@
 //! The executor's own sleep is not used where a neighbour's wake-up counts: it takes 22 us to end, the futex 5.
 
 use super::blocking::{attempt, not_open, own_buffer};
+use super::io_workers::{WorkerCores, place_workers};
 use super::launch::{self, Seat};
 use super::shard::{Shard, Turn, name_thread};
 use super::{Clock, DriverError, DriverKind, NotStarted, RunningShards, ShardFailure, ShardSpec};
 use crate::disk::{BLOCK_BYTES, DiskBuffer, DiskDone, DiskError, DiskOp, FileHandle, ShardDisk};
 use crate::element::{Nanos, ShardId};
-use crate::runtime::placement::CoreId;
+use crate::runtime::placement::{CoreId, available_cores};
 use crate::runtime::wait::Rest;
 use glommio::io::{BufferedFile, DmaBuffer, DmaFile, OpenOptions};
 use glommio::timer::Timer;
@@ -48,7 +49,9 @@ const REGISTERED_BYTES: usize = 1 << 20;
 
 /// Starts shards, each in an executor of its own.
 pub(super) fn start(clock: Clock, specs: Vec<ShardSpec>) -> Result<RunningShards, NotStarted> {
-    launch::launch::<GlommioSeat>(clock, specs, ())
+    let of_shards = specs.iter().filter_map(|spec| spec.core);
+    let workers = WorkerCores::new(&available_cores(), of_shards);
+    launch::launch::<GlommioSeat>(clock, specs, workers)
 }
 
 /// Makes an executor and drops it, on a thread of its own.
@@ -72,10 +75,10 @@ struct GlommioSeat {
 }
 
 impl Seat for GlommioSeat {
-    type Config = ();
+    type Config = WorkerCores;
     const KIND: DriverKind = DriverKind::Glommio;
 
-    fn prepare(shard: ShardId, core: Option<CoreId>, (): ()) -> Result<Self, DriverError> {
+    fn prepare(shard: ShardId, core: Option<CoreId>, workers: WorkerCores) -> Result<Self, DriverError> {
         if let Some(core) = core {
             launch::check_core(shard, core)?;
         }
@@ -84,6 +87,9 @@ impl Seat for GlommioSeat {
         let executor = make_executor(core);
         name_thread(&launch::thread_name(shard));
         let executor = executor.map_err(|message| DriverError::Executor { shard, message })?;
+        if let Some(core) = core {
+            place_workers(core, &workers);
+        }
         Ok(GlommioSeat { executor })
     }
 
