@@ -18,7 +18,7 @@ use crate::time::{
 };
 
 /// How many records a partition is asked for at a time: few enough to stay in the processor's nearest cache on their way.
-const RECORDS_PER_POLL: usize = 256;
+const RECORDS_PER_POLL: usize = 512;
 
 /// The same where partitions are kept in step with each other: a batch is how far one can go beyond the largest drift.
 const RECORDS_PER_ALIGNED_POLL: usize = 32;
