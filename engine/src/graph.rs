@@ -81,8 +81,6 @@ pub enum Partitioner {
     Rebalance,
     /// To the same shard.
     Forward,
-    /// To every shard.
-    Broadcast,
 }
 
 impl Partitioner {
@@ -91,7 +89,6 @@ impl Partitioner {
             Partitioner::Hash => "HASH",
             Partitioner::Rebalance => "REBALANCE",
             Partitioner::Forward => "FORWARD",
-            Partitioner::Broadcast => "BROADCAST",
         }
     }
 }
@@ -245,6 +242,9 @@ impl Plan {
             for (op, note) in notes.filter_map(|op| op.note.as_ref().map(|note| (op, note))) {
                 let _ = writeln!(text, "  {}: {note}", op.name);
             }
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {warning}");
         }
         text
     }

@@ -11,6 +11,7 @@ mod programs;
 mod restarts;
 mod sources;
 mod state;
+mod streams;
 mod time;
 mod transformations;
 mod ways;

@@ -73,6 +73,9 @@ impl Attempts {
     ) -> Result<Attempts, JobError> {
         let built = Flow::build(&*program, job.tick)
             .map_err(|errors| JobError::Build { job: job.name.clone(), errors })?;
+        for warning in built.plan.warnings() {
+            tracing::warn!(job = job.name, "{warning}");
+        }
         let store = match &job.state_dir {
             None => None,
             Some(dir) => Some(open_store(&job, dir, disk.clone(), drawn)?),

@@ -297,42 +297,6 @@ impl Tail for Forward {
     exchange_control!();
 }
 
-/// An exchange that gives every record to every shard (Flink's `broadcast`).
-pub(crate) struct Broadcast {
-    outlets: Outlets,
-}
-
-impl Broadcast {
-    pub(crate) fn new(outlets: Outlets) -> Self {
-        Broadcast { outlets }
-    }
-
-    fn opened(&mut self, context: &OpenContext) {
-        self.outlets.open(context);
-    }
-}
-
-impl<C: Chain> Push<C> for Broadcast
-where
-    C::Record: Record,
-{
-    #[inline(always)]
-    fn push(&mut self, item: C::Item<'_>, at: Timestamp) {
-        for target in 0..self.outlets.lanes.len() {
-            let appended = C::append_unkeyed(&item, at, &mut self.outlets.lanes[target]);
-            self.outlets.appended(appended);
-        }
-    }
-
-    fn tail(&mut self) -> &mut dyn Tail {
-        self
-    }
-}
-
-impl Tail for Broadcast {
-    exchange_control!();
-}
-
 /// Whether a restored record of a channel belongs to a shard, where the number of shards has changed. `hash` is the record's.
 pub(crate) fn belongs(
     partitioner: Partitioner,
@@ -344,7 +308,5 @@ pub(crate) fn belongs(
         Partitioner::Hash => hash().shard(shards) == shard,
         // Dealt by the old channel, so that order within it is kept.
         Partitioner::Rebalance | Partitioner::Forward => (from.0.wrapping_add(to.0)) % shards == shard.0,
-        // What one old shard was still to see, every new one sees: they all go on from that shard's state.
-        Partitioner::Broadcast => to == ShardId(0),
     }
 }

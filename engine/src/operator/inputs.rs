@@ -1,4 +1,4 @@
-//! What an operator is fed: one stream, two of different types, or several of one type.
+//! What an operator is fed: one stream, or several of one type.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -35,33 +35,6 @@ impl<T: Record> Inputs for One<T> {
 
     fn layouts(_: usize) -> Vec<Layout> {
         vec![T::layout()]
-    }
-}
-
-/// Two streams of different types.
-pub struct Two<A, B>(PhantomData<fn() -> (A, B)>);
-
-/// A batch of one of two streams.
-pub enum OneOfTwo<'a, A, B> {
-    /// Of the first one.
-    First(BatchOf<'a, A>),
-    /// Of the second one.
-    Second(BatchOf<'a, B>),
-}
-
-impl<A: Record, B: Record> Inputs for Two<A, B> {
-    type Batch<'a> = OneOfTwo<'a, A, B>;
-
-    #[inline(always)]
-    fn batch(port: usize, batch: Batch<'_>, stretch: Range<usize>) -> OneOfTwo<'_, A, B> {
-        match port {
-            0 => OneOfTwo::First(trust(batch, stretch)),
-            _ => OneOfTwo::Second(trust(batch, stretch)),
-        }
-    }
-
-    fn layouts(_: usize) -> Vec<Layout> {
-        vec![A::layout(), B::layout()]
     }
 }
 

@@ -108,11 +108,6 @@ impl OperatorState {
         &mut self.arena
     }
 
-    /// The key groups of this shard.
-    pub(crate) fn key_groups(&self) -> KeyGroups {
-        self.mine
-    }
-
     /// A new, empty table.
     pub(crate) fn create<K: Key + ?Sized, V: Record>(&mut self, state: &State<K, V>) -> Table<K, V> {
         Table::new(&mut self.arena, &state.name)

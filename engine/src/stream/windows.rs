@@ -8,8 +8,9 @@ use crate::key::Key;
 use crate::operator::Out;
 use crate::operator::fold::{Count, Reduce};
 use crate::operator::keyed::FromExchange;
+use crate::operator::side::Tag;
 use crate::operator::window::WindowAggregate;
-use crate::operator::window::finish::{DropLate, Finish, OnLate, Whole, With};
+use crate::operator::window::finish::{DropLate, Finish, LateTo, OnLate, Whole, With};
 use crate::operator::window::note::note;
 use crate::operator::window::rule::{
     Addend, ByAggregate, ExtremeOf, FoldParts, MeanOf, Merge, OnePart, SumOf, WindowRule,
@@ -61,10 +62,11 @@ impl<T: Record, K: Key + ?Sized, W, L> Windowed<T, K, W, L> {
         self
     }
 
-    /// Hands the records that come too late for all their windows to `on_late`.
-    pub fn on_late<M: OnLate<T>>(self, on_late: M) -> Windowed<T, K, W, M> {
+    /// Gives the records that come too late for all their windows out beside the results (Flink's `sideOutputLateData`): read them with
+    /// [`Stream::side_output`].
+    pub fn late_to(self, tag: &Tag<T>) -> Windowed<T, K, W, LateTo<T>> {
         let Windowed { keyed, window, lateness, types, .. } = self;
-        Windowed { keyed, window, lateness, on_late, types }
+        Windowed { keyed, window, lateness, on_late: LateTo(tag.clone()), types }
     }
 }
 

@@ -161,7 +161,7 @@ where
         if slice.end <= retained {
             let last = self.windows.windows_of(slice.end).next_back().unwrap_or(slice);
             self.late.enter(hash, key, at, seen, last);
-            Blame::on(self.op, || self.on_late.late(record, at));
+            self.on_late.late(self.op, record, at);
             return Ok(());
         }
         let panes = self.panes.as_mut().expect("open comes before the first batch");

@@ -5,6 +5,7 @@ use crate::key::Key;
 use crate::operator::OpId;
 use crate::operator::failure::Blame;
 use crate::operator::flat_map::Out;
+use crate::operator::side::Tag;
 use crate::record::{Record, View};
 use crate::window::{WindowContext, WindowResult};
 
@@ -66,8 +67,8 @@ where
 
 /// Takes the records that came too late for all their windows.
 pub trait OnLate<T: Record>: 'static {
-    /// Takes one of them.
-    fn late(&mut self, record: &View<T>, at: Timestamp);
+    /// Takes one of them, which was late for `op`.
+    fn late(&mut self, op: OpId, record: &View<T>, at: Timestamp);
 }
 
 /// Lets them go: they are counted all the same.
@@ -76,5 +77,15 @@ pub struct DropLate;
 
 impl<T: Record> OnLate<T> for DropLate {
     #[inline(always)]
-    fn late(&mut self, _: &View<T>, _: Timestamp) {}
+    fn late(&mut self, _: OpId, _: &View<T>, _: Timestamp) {}
+}
+
+/// Gives them out beside the results.
+pub struct LateTo<T>(pub(crate) Tag<T>);
+
+impl<T: Record> OnLate<T> for LateTo<T> {
+    #[cold]
+    fn late(&mut self, op: OpId, record: &View<T>, at: Timestamp) {
+        self.0.emit(op, &T::owned(record), at);
+    }
 }
