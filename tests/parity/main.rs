@@ -15,5 +15,4 @@ mod streams;
 mod time;
 mod transformations;
 mod ways;
-mod window;
 mod windows;
