@@ -23,6 +23,7 @@ pub(crate) mod inspect;
 pub(crate) mod keyed;
 pub(crate) mod keyed_state;
 pub(crate) mod map;
+pub mod process;
 pub(crate) mod segment;
 pub(crate) mod side;
 pub(crate) mod sink;
@@ -34,6 +35,7 @@ pub(crate) mod window;
 
 pub use failure::{Cause, Failure};
 pub use flat_map::Out;
+pub use process::{KeyedContext, KeyedProcess, NamedTimer, States, Timer, ValueState};
 pub use side::Tag;
 pub use value::Value;
 pub use window::finish::{DropLate, OnLate};

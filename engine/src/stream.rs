@@ -18,6 +18,7 @@
 mod ends;
 mod exchanges;
 mod folds;
+mod process;
 mod sides;
 mod sources;
 mod stateless;

@@ -7,6 +7,7 @@
 
 mod event_time;
 mod partitioning;
+mod process;
 mod programs;
 mod restarts;
 mod sources;

@@ -95,6 +95,20 @@ pub trait Operator: Fed {
         Firing::Done
     }
 
+    /// Whether it goes by the clock, too: then [`Operator::clock`] is called in every step.
+    const HAS_CLOCK: bool = false;
+
+    /// Processing time is `now`: does a bounded piece of what falls due.
+    fn clock<P: Push<FromExchange<Self>>>(&mut self, now: Timestamp, push: &mut P) -> Firing {
+        let _ = (now, push);
+        Firing::Done
+    }
+
+    /// The processing time at which it has something to do next, or an earlier one.
+    fn next_clock(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// The shard switches epoch: notes what is not in pages. Returns what a checkpoint has to know of the operator, where it keeps
     /// state.
     fn switch(&mut self, epoch: Epoch) -> Option<OperatorSnapshot> {
@@ -229,6 +243,20 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             self.due.pop_front();
         }
         Ok(!self.said.ended)
+    }
+
+    /// Lets the operator look at the clock. Returns whether it has done all that is due.
+    fn tick(&mut self, context: &StepContext, progress: &mut Progress) -> bool {
+        if !self.push.tail().ready() {
+            progress.blocked = true;
+            return false;
+        }
+        let now = context.processing_time();
+        let had = self.head.next_clock().is_some_and(|next| next <= now);
+        let done = self.head.clock(now, &mut self.push) == Firing::Done;
+        progress.worked |= had;
+        progress.wake_at(self.head.next_clock().map(|next| context.when(next)));
+        done
     }
 
     /// Takes frames of one input, and at most so many `batches`. Returns whether other inputs may be looked at.
@@ -378,6 +406,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
             return Ok(progress);
         }
         if !self.fire(&mut progress)? {
+            return Ok(progress);
+        }
+        if H::HAS_CLOCK && !self.tick(context, &mut progress) {
             return Ok(progress);
         }
         let inputs = self.inlets.len();

@@ -38,6 +38,12 @@ pub(crate) struct OldShard {
     groups: KeyGroups,
 }
 
+impl OldShard {
+    pub(crate) fn arena(&mut self) -> &mut Arena {
+        &mut self.arena
+    }
+}
+
 impl OperatorState {
     /// Makes or restores the arena of an operator.
     pub(crate) fn open(context: &OpenContext, op: OpId) -> Result<Self, Box<Failure>> {
@@ -101,6 +107,11 @@ impl OperatorState {
                 state: unknown.state.clone(),
             })),
         }
+    }
+
+    /// The name of the operator.
+    pub(crate) fn operator(&self) -> &str {
+        &self.operator
     }
 
     #[inline(always)]

@@ -63,7 +63,6 @@ impl StepContext {
     }
 
     /// When processing time will have come to `at`: for [`Progress::wake_at`].
-    #[allow(dead_code)] // for operators with timers of processing time
     pub(crate) fn when(&self, at: Timestamp) -> Nanos {
         self.processing.when(at)
     }

@@ -1,0 +1,47 @@
+//! Process functions: one function of the program's own per record, with state, timers, side outputs and a look at the clocks (Flink's
+//! `ProcessFunction` family,
+//! <https://nightlies.apache.org/flink/flink-docs-stable/docs/dev/datastream/operators/process_function/>).
+//!
+//! A function is a type. It declares its states and named timers once, in `open`, and keeps what that gives in its fields:
+//!
+//! ```
+//! use millstream_engine::prelude::*;
+//! use millstream_engine::operator::{KeyedContext, KeyedProcess, States, Timer, ValueState};
+//!
+//! /// Gives out how many records a key had, once it has been silent for a minute.
+//! #[derive(Default)]
+//! struct Silence {
+//!     count: ValueState<u64>,
+//! }
+//!
+//! impl KeyedProcess<u64, u64> for Silence {
+//!     type Out = (u64, u64);
+//!
+//!     fn open(&mut self, states: &mut States<'_, u64>) {
+//!         self.count = states.value("count");
+//!     }
+//!
+//!     fn process(&mut self, _: &u64, ctx: &mut KeyedContext<'_, u64, (u64, u64)>) {
+//!         let count = ctx.get(&self.count).unwrap_or(0) + 1;
+//!         ctx.set(&self.count, count);
+//!         let at = ctx.timestamp().expect("the stream has event time");
+//!         ctx.register_event_timer(Timestamp(at.0 + 60_000));
+//!     }
+//!
+//!     fn on_timer(&mut self, _: Timer<'_>, ctx: &mut KeyedContext<'_, u64, (u64, u64)>) {
+//!         if let Some(count) = ctx.take(&self.count) {
+//!             ctx.emit((ctx.key(), count));
+//!         }
+//!     }
+//! }
+//! ```
+
+mod context;
+mod keyed;
+mod states;
+mod timers;
+
+pub use context::KeyedContext;
+pub use keyed::{KeyedProcess, KeyedProcessing};
+pub use states::{States, ValueState};
+pub use timers::{NamedTimer, Timer};

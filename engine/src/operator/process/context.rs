@@ -1,0 +1,148 @@
+//! What a process function can do while it handles a record or a timer.
+
+use super::states::{Kept, ValueState};
+use super::timers::NamedTimer;
+use crate::element::{KeyHash, Timestamp};
+use crate::key::{HashSeed, Key};
+use crate::operator::OpId;
+use crate::operator::failure::{Cause, raise};
+use crate::operator::side::Tag;
+use crate::record::Record;
+use crate::state::StateError;
+use crate::window::TimeDomain;
+
+/// The key at hand, its states, timers and clocks, and where output goes: given to a [`KeyedProcess`](super::KeyedProcess) with each record
+/// and each timer.
+pub struct KeyedContext<'a, K: Key + ?Sized, U> {
+    pub(super) op: OpId,
+    pub(super) seed: HashSeed,
+    pub(super) hash: KeyHash,
+    pub(super) key: &'a [u8],
+    pub(super) at: Timestamp,
+    pub(super) clocks: Clocks,
+    pub(super) kept: &'a mut Kept<K>,
+    pub(super) out: &'a mut Vec<(U, Timestamp)>,
+}
+
+/// What time it is.
+#[derive(Clone, Copy)]
+pub(super) struct Clocks {
+    pub(super) watermark: Timestamp,
+    pub(super) processing: Timestamp,
+}
+
+impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
+    /// The key of the record, or of the timer.
+    pub fn key(&self) -> K::Owned {
+        K::decode(self.hash, self.key, self.seed)
+    }
+
+    /// The event time of the record; of a timer, the time that it was set for. `None` where the stream has none.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        (self.at > Timestamp::MIN).then_some(self.at)
+    }
+
+    /// How far event time has come; `None` before the first watermark.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        (self.clocks.watermark > Timestamp::MIN).then_some(self.clocks.watermark)
+    }
+
+    /// Processing time at the beginning of the shard's step: ticks of the job since the Unix epoch.
+    pub fn processing_time(&self) -> Timestamp {
+        self.clocks.processing
+    }
+
+    /// Gives a record out, with the event time of the record or timer at hand.
+    pub fn emit(&mut self, record: U) {
+        self.out.push((record, self.at));
+    }
+
+    /// Gives a record out beside the main output (Flink's `ctx.output`).
+    pub fn side<S: Record>(&mut self, tag: &Tag<S>, record: &S) {
+        tag.emit(self.op, record, self.at);
+    }
+
+    /// What is kept for the key, if anything.
+    pub fn get<V: Record>(&mut self, state: &ValueState<V>) -> Option<V> {
+        let got = self.kept.get(state, (self.hash, self.key));
+        self.check(got)
+    }
+
+    /// Keeps a value for the key.
+    pub fn set<V: Record>(&mut self, state: &ValueState<V>, value: V) {
+        let set = self.kept.set(state, (self.hash, self.key), &value);
+        self.check(set);
+    }
+
+    /// Keeps nothing for the key any more. Says whether there was something.
+    pub fn clear<V: Record>(&mut self, state: &ValueState<V>) -> bool {
+        let removed = self.kept.remove(state, (self.hash, self.key));
+        self.check(removed)
+    }
+
+    /// Takes out what is kept for the key, leaving nothing.
+    pub fn take<V: Record>(&mut self, state: &ValueState<V>) -> Option<V> {
+        let value = self.get(state)?;
+        self.clear(state);
+        Some(value)
+    }
+
+    /// Registers a timer of event time for the key: it fires when the watermark has come to `at`, or at the next watermark if that has
+    /// passed. Says whether it is new: a key has at most one for each time.
+    pub fn register_event_timer(&mut self, at: Timestamp) -> bool {
+        self.register(TimeDomain::Event, at)
+    }
+
+    /// Registers a timer of processing time for the key. One for the past fires in the next step.
+    pub fn register_processing_timer(&mut self, at: Timestamp) -> bool {
+        self.register(TimeDomain::Processing, at)
+    }
+
+    /// Deletes a timer of event time. Says whether there was one.
+    pub fn delete_event_timer(&mut self, at: Timestamp) -> bool {
+        self.delete(TimeDomain::Event, at)
+    }
+
+    /// Deletes a timer of processing time. Says whether there was one.
+    pub fn delete_processing_timer(&mut self, at: Timestamp) -> bool {
+        self.delete(TimeDomain::Processing, at)
+    }
+
+    /// Sets the key's timer of this name, in the place of the one there is. Gives the time that one was set for.
+    pub fn reset(&mut self, timer: NamedTimer, at: Timestamp) -> Option<Timestamp> {
+        let Kept { states, timers, .. } = &mut *self.kept;
+        let reset = timers.reset(states.arena(), timer, at, (self.hash, self.key));
+        self.check(reset)
+    }
+
+    /// Deletes the key's timer of this name. Gives the time it was set for.
+    pub fn cancel(&mut self, timer: NamedTimer) -> Option<Timestamp> {
+        let Kept { states, timers, .. } = &mut *self.kept;
+        let canceled = timers.cancel(states.arena(), timer, (self.hash, self.key));
+        self.check(canceled)
+    }
+
+    /// When the key's timer of this name is due.
+    pub fn set_for(&mut self, timer: NamedTimer) -> Option<Timestamp> {
+        let Kept { states, timers, .. } = &mut *self.kept;
+        let at = timers.set_for(states.arena(), timer, (self.hash, self.key));
+        self.check(at)
+    }
+
+    fn register(&mut self, domain: TimeDomain, at: Timestamp) -> bool {
+        let Kept { states, timers, .. } = &mut *self.kept;
+        let new = timers.register(states.arena(), domain, at, (self.hash, self.key));
+        self.check(new)
+    }
+
+    fn delete(&mut self, domain: TimeDomain, at: Timestamp) -> bool {
+        let Kept { states, timers, .. } = &mut *self.kept;
+        let deleted = timers.delete(states.arena(), domain, at, (self.hash, self.key));
+        self.check(deleted)
+    }
+
+    /// State that cannot be read or written ends the job's attempt.
+    fn check<R>(&self, result: Result<R, StateError>) -> R {
+        result.unwrap_or_else(|error| raise(self.op, Cause::state(error)))
+    }
+}
