@@ -61,7 +61,8 @@ fn timers(records: &[(Ask, i64)]) -> Results<(u64, i64)> {
 
 #[test]
 fn pf_03_a_timer_that_is_registered_again_fires_once() {
-    let asks = [(register(1, 1000), 0), (register(1, 1000), 1), (register(1, 2000), 2), (register(1, 1000), 3)];
+    let asks =
+        [(register(1, 1000), 0), (register(1, 1000), 1), (register(1, 2000), 2), (register(1, 1000), 3)];
     timers(&asks).are(&[(1, 1000), (1, 2000)]);
 }
 
@@ -123,6 +124,8 @@ fn pf_01_state_and_a_timer_that_replaces_make_sessions() {
             .process(Sessions::default())
             .sink("out", run.sink());
     })
+    // Over several shards a record may overtake the watermark of another one: which of two sessions it belongs to is open then.
+    .on_one_shard()
     .are_in_any_order(&[(1, 3, 24), (2, 2, 23), (3, 1, 38), (1, 1, 40), (2, 1, 50)]);
 }
 

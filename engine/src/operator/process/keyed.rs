@@ -105,9 +105,7 @@ impl<T: Record, K: Key + ?Sized, F: KeyedProcess<T, K>> KeyedProcessing<T, K, F>
                 let queues = SavedQueues::read(&mut input).map_err(Cause::fatal)?;
                 let mut old = kept.states.old_shard(restored, shard, snapshot).map_err(Cause::state)?;
                 for (queue, saved) in kept.timers.with_saved(&queues) {
-                    queue
-                        .import(kept.states.arena(), old.arena(), saved, mine)
-                        .map_err(Cause::engine)?;
+                    queue.import(kept.states.arena(), old.arena(), saved, mine).map_err(Cause::engine)?;
                 }
             }
         }

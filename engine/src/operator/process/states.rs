@@ -135,7 +135,9 @@ impl<K: Key + ?Sized> Kept<K> {
     /// Where the handle was not declared in `open`.
     #[inline]
     fn parts<V: Record>(&mut self, state: &ValueState<V>) -> (&mut Table<K, V>, &mut Arena) {
-        let slot = state.slot.expect("a state is used that was not declared: do so in `open`, with states.value(..)");
+        let slot = state
+            .slot
+            .expect("a state is used that was not declared: do so in `open`, with states.value(..)");
         let table = self.tables[slot].1.as_any().downcast_mut();
         (table.expect("a handle has the type of its table"), self.states.arena())
     }

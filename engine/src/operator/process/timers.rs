@@ -55,7 +55,11 @@ impl<K: Key + ?Sized> Timers<K> {
         Timers { event: TimerQueue::new(arena, &event), processing: TimerQueue::new(arena, &processing) }
     }
 
-    pub(super) fn restore(arena: &mut Arena, operator: &str, saved: &SavedQueues) -> Result<Self, StateError> {
+    pub(super) fn restore(
+        arena: &mut Arena,
+        operator: &str,
+        saved: &SavedQueues,
+    ) -> Result<Self, StateError> {
         let [event, processing] = names(operator);
         Ok(Timers {
             event: TimerQueue::restore(arena, &event, &saved.event)?,
