@@ -173,6 +173,10 @@ where
         self.panes.as_mut().map(|panes| panes.tables.arena())
     }
 
+    fn late_records(&self) -> u64 {
+        self.late.count()
+    }
+
     fn gauge(&self, gauges: &mut Gauges) {
         gauges.late_records += self.late.count();
         gauges.unassigned_records += self.unassigned;
