@@ -287,11 +287,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                 Peek::Frame(Frame::Batch(batch)) => {
                     let stretch = stretch(batch.len(), self.taken, self.head.arena());
                     self.taken = if stretch.end < batch.len() { stretch.end } else { 0 };
-                    let late_before = self.merge.is_behind(input).then(|| self.head.late_records());
+                    let late_before = self.head.late_records();
                     self.head.batch(&H::In::batch(port, batch, stretch), &mut self.push);
-                    if let Some(before) = late_before {
-                        self.late_after_idle += self.head.late_records() - before;
-                    }
+                    self.count_late(input, late_before);
                     let signals = self.merge.active(input);
                     if self.taken > 0 {
                         progress.worked = true;
@@ -329,8 +327,18 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             unreachable!("the batch that was begun is still there")
         };
         let rest = from..batch.len();
+        let late_before = self.head.late_records();
         self.head.batch(&H::In::batch(port, batch, rest), &mut self.push);
+        self.count_late(input, late_before);
         self.inlets[input].consume();
+    }
+
+    /// Notes which of the records that were late in a batch came from an input that had been idle.
+    #[inline]
+    fn count_late(&mut self, input: usize, late_before: u64) {
+        if self.merge.is_behind(input) {
+            self.late_after_idle += self.head.late_records() - late_before;
+        }
     }
 
     fn pages_moved(&mut self) -> u64 {

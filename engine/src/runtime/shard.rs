@@ -209,6 +209,8 @@ impl Shard {
         }
         let mut snapshot = ShardSnapshot::default();
         for (number, segment) in self.segments.iter_mut().enumerate() {
+            // A chain may have to take the rest of a batch first: what fails there is its, and no record of a source.
+            self.at_work = number;
             let operators = snapshot.operators.len();
             segment.switch(epoch, &mut snapshot)?;
             for operator in &mut snapshot.operators[operators..] {

@@ -110,34 +110,37 @@ impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
 
     /// Sets the key's timer of this name, in the place of the one there is. Gives the time that one was set for.
     pub fn reset(&mut self, timer: NamedTimer, at: Timestamp) -> Option<Timestamp> {
+        let (domain, name) = timer.declared();
         let Kept { states, timers, .. } = &mut *self.kept;
-        let reset = timers.reset(states.arena(), timer, at, (self.hash, self.key));
+        let reset = timers.of(domain).reset(states.arena(), name, at, self.hash, self.key);
         self.check(reset)
     }
 
     /// Deletes the key's timer of this name. Gives the time it was set for.
     pub fn cancel(&mut self, timer: NamedTimer) -> Option<Timestamp> {
+        let (domain, name) = timer.declared();
         let Kept { states, timers, .. } = &mut *self.kept;
-        let canceled = timers.cancel(states.arena(), timer, (self.hash, self.key));
+        let canceled = timers.of(domain).cancel(states.arena(), name, self.hash, self.key);
         self.check(canceled)
     }
 
     /// When the key's timer of this name is due.
     pub fn set_for(&mut self, timer: NamedTimer) -> Option<Timestamp> {
+        let (domain, name) = timer.declared();
         let Kept { states, timers, .. } = &mut *self.kept;
-        let at = timers.set_for(states.arena(), timer, (self.hash, self.key));
+        let at = timers.of(domain).set_for(states.arena(), name, self.hash, self.key);
         self.check(at)
     }
 
     fn register(&mut self, domain: TimeDomain, at: Timestamp) -> bool {
         let Kept { states, timers, .. } = &mut *self.kept;
-        let new = timers.register(states.arena(), domain, at, (self.hash, self.key));
+        let new = timers.of(domain).register(states.arena(), at, self.hash, self.key);
         self.check(new)
     }
 
     fn delete(&mut self, domain: TimeDomain, at: Timestamp) -> bool {
         let Kept { states, timers, .. } = &mut *self.kept;
-        let deleted = timers.delete(states.arena(), domain, at, (self.hash, self.key));
+        let deleted = timers.of(domain).delete(states.arena(), at, self.hash, self.key);
         self.check(deleted)
     }
 

@@ -122,7 +122,7 @@ impl<T: Record, K: Key + ?Sized, F: KeyedProcess<T, K>> KeyedProcessing<T, K, F>
     ) -> Firing {
         let kept = self.kept.as_mut().expect("open comes first");
         for _ in 0..TIMERS_PER_PIECE {
-            let popped = kept.timers.pop(kept.states.arena(), domain, up_to, &mut self.due);
+            let popped = kept.timers.of(domain).pop(kept.states.arena(), up_to, &mut self.due);
             match popped.unwrap_or_else(|error| raise(self.op, Cause::state(error))) {
                 Pop::Done => return Firing::Done,
                 Pop::Again => continue,

@@ -2,10 +2,10 @@
 
 use crate::arena::{Arena, StateName};
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
-use crate::element::{KeyHash, Timestamp};
+use crate::element::Timestamp;
 use crate::key::Key;
 use crate::state::StateError;
-use crate::timers::{Due, Pop, SavedTimers, TimerName, TimerQueue, TooManyNames};
+use crate::timers::{SavedTimers, TimerName, TimerQueue, TooManyNames};
 use crate::window::TimeDomain;
 
 /// A timer that fires.
@@ -24,7 +24,7 @@ pub struct Timer<'a> {
 pub struct NamedTimer(Option<(TimeDomain, TimerName)>);
 
 impl NamedTimer {
-    fn declared(self) -> (TimeDomain, TimerName) {
+    pub(super) fn declared(self) -> (TimeDomain, TimerName) {
         self.0.expect("a timer is used that was not declared: do so in `open`, with states.event_timer(..)")
     }
 }
@@ -80,7 +80,8 @@ impl<K: Key + ?Sized> Timers<K> {
         self.processing.save(out);
     }
 
-    fn of(&mut self, domain: TimeDomain) -> &mut TimerQueue<K> {
+    /// The queue of one kind of time.
+    pub(super) fn of(&mut self, domain: TimeDomain) -> &mut TimerQueue<K> {
         match domain {
             TimeDomain::Event => &mut self.event,
             TimeDomain::Processing => &mut self.processing,
@@ -96,67 +97,6 @@ impl<K: Key + ?Sized> Timers<K> {
             TimeDomain::Event => self.event.name_of(name),
             TimeDomain::Processing => self.processing.name_of(name),
         }
-    }
-
-    pub(super) fn register(
-        &mut self,
-        arena: &mut Arena,
-        domain: TimeDomain,
-        at: Timestamp,
-        (hash, key): (KeyHash, &[u8]),
-    ) -> Result<bool, StateError> {
-        self.of(domain).register(arena, at, hash, key)
-    }
-
-    pub(super) fn delete(
-        &mut self,
-        arena: &mut Arena,
-        domain: TimeDomain,
-        at: Timestamp,
-        (hash, key): (KeyHash, &[u8]),
-    ) -> Result<bool, StateError> {
-        self.of(domain).delete(arena, at, hash, key)
-    }
-
-    pub(super) fn reset(
-        &mut self,
-        arena: &mut Arena,
-        timer: NamedTimer,
-        at: Timestamp,
-        (hash, key): (KeyHash, &[u8]),
-    ) -> Result<Option<Timestamp>, StateError> {
-        let (domain, name) = timer.declared();
-        self.of(domain).reset(arena, name, at, hash, key)
-    }
-
-    pub(super) fn cancel(
-        &mut self,
-        arena: &mut Arena,
-        timer: NamedTimer,
-        (hash, key): (KeyHash, &[u8]),
-    ) -> Result<Option<Timestamp>, StateError> {
-        let (domain, name) = timer.declared();
-        self.of(domain).cancel(arena, name, hash, key)
-    }
-
-    pub(super) fn set_for(
-        &mut self,
-        arena: &mut Arena,
-        timer: NamedTimer,
-        (hash, key): (KeyHash, &[u8]),
-    ) -> Result<Option<Timestamp>, StateError> {
-        let (domain, name) = timer.declared();
-        self.of(domain).set_for(arena, name, hash, key)
-    }
-
-    pub(super) fn pop(
-        &mut self,
-        arena: &mut Arena,
-        domain: TimeDomain,
-        up_to: Timestamp,
-        due: &mut Due,
-    ) -> Result<Pop, StateError> {
-        self.of(domain).pop(arena, up_to, due)
     }
 
     /// A lower bound of the first timer of processing time.
