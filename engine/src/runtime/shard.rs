@@ -9,7 +9,7 @@ use super::driver::{Drive, Step};
 use super::metrics::{Gauges, StepKind};
 use super::saving::Saving;
 use super::snapshot::ShardSnapshot;
-use crate::arena::PageNo;
+use crate::arena::{Arena, PageNo};
 use crate::checkpoint::DeltaWriter;
 use crate::disk::ShardDisk;
 use crate::element::{Epoch, Nanos, ShardId};
@@ -89,6 +89,8 @@ impl Shard {
         let opened = catch(|| {
             let mut segments = segments?;
             segments.iter_mut().try_for_each(|segment| segment.open(context))?;
+            // Tables that were being dropped when the checkpoint was made are nobody's now.
+            segments.iter_mut().filter_map(|segment| segment.arena()).for_each(Arena::discard_unclaimed);
             Ok(segments)
         });
         // Where nobody listens any more, the attempt is over and the phase says so.
