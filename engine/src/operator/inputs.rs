@@ -1,4 +1,4 @@
-//! What an operator is fed: one stream, or several of one type.
+//! What an operator is fed: one stream, several of one type, or two of two types.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -51,5 +51,32 @@ impl<T: Record> Inputs for Many<T> {
 
     fn layouts(ports: usize) -> Vec<Layout> {
         vec![T::layout(); ports]
+    }
+}
+
+/// Two streams of two types: the first input is of `A`s, the second of `B`s.
+pub struct Two<A, B>(PhantomData<fn() -> (A, B)>);
+
+/// A batch of one of two streams.
+pub enum EitherBatch<'a, A, B> {
+    /// From the first.
+    First(BatchOf<'a, A>),
+    /// From the second.
+    Second(BatchOf<'a, B>),
+}
+
+impl<A: Record, B: Record> Inputs for Two<A, B> {
+    type Batch<'a> = EitherBatch<'a, A, B>;
+
+    #[inline(always)]
+    fn batch(port: usize, batch: Batch<'_>, stretch: Range<usize>) -> EitherBatch<'_, A, B> {
+        match port {
+            0 => EitherBatch::First(trust(batch, stretch)),
+            _ => EitherBatch::Second(trust(batch, stretch)),
+        }
+    }
+
+    fn layouts(_: usize) -> Vec<Layout> {
+        vec![A::layout(), B::layout()]
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::OpId;
 use super::failure::{Cause, Failure};
 use super::segment::OpenContext;
+use super::store::{Contents, Opening, Store};
 use crate::arena::{Arena, ArenaConfig, StateName, TableId};
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{KeyGroups, KeyHash, ShardId};
@@ -181,56 +182,29 @@ impl OperatorState {
 
 /// One state in one table: one value per key.
 pub(crate) struct KeyedState<K: Key + ?Sized, V: Record> {
-    states: OperatorState,
+    store: Store,
+    name: &'static str,
     table: Table<K, V>,
 }
 
 impl<K: Key + ?Sized, V: Record> KeyedState<K, V> {
     /// Makes or restores the state of an operator.
-    pub(crate) fn open(context: &OpenContext, op: OpId, state: &str) -> Result<Self, Box<Failure>> {
-        let mut states = OperatorState::open(context, op)?;
-        let table = Self::table(context, &mut states, context.name(op), state)
-            .map_err(|cause| Box::new(Failure::of(op, cause)))?;
-        Ok(KeyedState { states, table })
-    }
-
-    fn table(
-        context: &OpenContext,
-        states: &mut OperatorState,
-        operator: &str,
-        state: &str,
-    ) -> Result<Table<K, V>, Cause> {
-        let state = states.declare(context, state)?;
-        states.refuse_others(context)?;
-        let decode = |snapshot: &OperatorSnapshot| {
-            let mut input = Reader::new(&snapshot.data);
-            let meta = table(&mut input).map_err(Cause::fatal)?;
-            input.finish().map_err(Cause::fatal)?;
-            Ok::<TableMeta, Cause>(meta)
-        };
-        let Some(restored) = &context.restored else { return Ok(states.create(&state)) };
-        if restored.fits(context) {
-            return match restored.operator(context.shard, operator) {
-                Some(snapshot) => states.restore(&state, decode(snapshot)?).map_err(Cause::state),
-                None => Ok(states.create(&state)),
-            };
-        }
-        let mut table = states.create(&state);
-        for (shard, snapshot) in restored.operators(operator) {
-            let mut old = states.old_shard(restored, shard, snapshot).map_err(Cause::state)?;
-            states.import(&state, &mut table, &mut old, decode(snapshot)?, None).map_err(Cause::state)?;
-        }
-        Ok(table)
+    pub(crate) fn open(context: &OpenContext, op: OpId, name: &'static str) -> Result<Self, Box<Failure>> {
+        let opened = Opening::new(context, op).and_then(|mut opening| {
+            let table = opening.table(name)?;
+            Ok(KeyedState { store: opening.finish()?, name, table })
+        });
+        opened.map_err(|cause| Box::new(Failure::of(op, cause)))
     }
 
     /// The table and the arena it lies in.
     #[inline(always)]
     pub(crate) fn parts(&mut self) -> (&mut Table<K, V>, &mut Arena) {
-        (&mut self.table, self.states.arena())
+        (&mut self.table, self.store.arena())
     }
 
     pub(crate) fn arena(&mut self) -> &mut Arena {
-        self.states.arena()
+        self.store.arena()
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -239,9 +213,9 @@ impl<K: Key + ?Sized, V: Record> KeyedState<K, V> {
 
     /// What a checkpoint has to know.
     pub(crate) fn snapshot(&self) -> OperatorSnapshot {
-        let mut data = Writer::new();
-        put_table(&mut data, &self.table.meta());
-        self.states.snapshot(data.into_bytes())
+        let mut contents = Contents::default();
+        contents.table(self.name, self.table.meta());
+        self.store.snapshot(contents)
     }
 }
 

@@ -38,6 +38,7 @@
 
 mod context;
 mod keyed;
+mod running;
 mod states;
 mod timers;
 

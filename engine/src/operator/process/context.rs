@@ -111,36 +111,36 @@ impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
     /// Sets the key's timer of this name, in the place of the one there is. Gives the time that one was set for.
     pub fn reset(&mut self, timer: NamedTimer, at: Timestamp) -> Option<Timestamp> {
         let (domain, name) = timer.declared();
-        let Kept { states, timers, .. } = &mut *self.kept;
-        let reset = timers.of(domain).reset(states.arena(), name, at, self.hash, self.key);
+        let Kept { store, timers, .. } = &mut *self.kept;
+        let reset = timers.of(domain).reset(store.arena(), name, at, self.hash, self.key);
         self.check(reset)
     }
 
     /// Deletes the key's timer of this name. Gives the time it was set for.
     pub fn cancel(&mut self, timer: NamedTimer) -> Option<Timestamp> {
         let (domain, name) = timer.declared();
-        let Kept { states, timers, .. } = &mut *self.kept;
-        let canceled = timers.of(domain).cancel(states.arena(), name, self.hash, self.key);
+        let Kept { store, timers, .. } = &mut *self.kept;
+        let canceled = timers.of(domain).cancel(store.arena(), name, self.hash, self.key);
         self.check(canceled)
     }
 
     /// When the key's timer of this name is due.
     pub fn set_for(&mut self, timer: NamedTimer) -> Option<Timestamp> {
         let (domain, name) = timer.declared();
-        let Kept { states, timers, .. } = &mut *self.kept;
-        let at = timers.of(domain).set_for(states.arena(), name, self.hash, self.key);
+        let Kept { store, timers, .. } = &mut *self.kept;
+        let at = timers.of(domain).set_for(store.arena(), name, self.hash, self.key);
         self.check(at)
     }
 
     fn register(&mut self, domain: TimeDomain, at: Timestamp) -> bool {
-        let Kept { states, timers, .. } = &mut *self.kept;
-        let new = timers.of(domain).register(states.arena(), at, self.hash, self.key);
+        let Kept { store, timers, .. } = &mut *self.kept;
+        let new = timers.of(domain).register(store.arena(), at, self.hash, self.key);
         self.check(new)
     }
 
     fn delete(&mut self, domain: TimeDomain, at: Timestamp) -> bool {
-        let Kept { states, timers, .. } = &mut *self.kept;
-        let deleted = timers.of(domain).delete(states.arena(), at, self.hash, self.key);
+        let Kept { store, timers, .. } = &mut *self.kept;
+        let deleted = timers.of(domain).delete(store.arena(), at, self.hash, self.key);
         self.check(deleted)
     }
 

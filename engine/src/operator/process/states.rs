@@ -5,13 +5,15 @@ use std::marker::PhantomData;
 
 use super::timers::{NamedTimer, Timers};
 use crate::arena::Arena;
-use crate::checkpoint::codec::{CodecError, Reader, Writer};
-use crate::element::{KeyHash, Timestamp};
+use crate::checkpoint::codec::Writer;
+use crate::element::KeyHash;
 use crate::key::Key;
+use crate::operator::OpId;
 use crate::operator::failure::Cause;
-use crate::operator::keyed_state::{OperatorState, put_table, table};
 use crate::operator::segment::OpenContext;
+use crate::operator::store::{Contents, Opening, Store};
 use crate::record::Record;
+use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::{StateError, Table, TableMeta};
 use crate::window::TimeDomain;
 
@@ -30,19 +32,33 @@ impl<V> Default for ValueState<V> {
 
 /// Where a function declares what it keeps. The names are the identity of states in checkpoints.
 pub struct States<'a, K: Key + ?Sized> {
-    pub(super) kept: &'a mut Kept<K>,
-    pub(super) context: &'a OpenContext,
-    pub(super) saved: &'a SavedStates,
+    pub(super) opening: Opening<'a>,
+    tables: Vec<(&'static str, Box<dyn AnyTable>)>,
+    timers: Timers<K>,
     /// The first thing that went wrong.
-    pub(super) failed: Option<Cause>,
+    failed: Option<Cause>,
 }
 
-impl<K: Key + ?Sized> States<'_, K> {
+impl<'a, K: Key + ?Sized> States<'a, K> {
+    pub(super) fn new(context: &'a OpenContext, op: OpId) -> Result<Self, Cause> {
+        let mut opening = Opening::new(context, op)?;
+        let timers = Timers::open(&mut opening)?;
+        Ok(States { opening, tables: Vec::new(), timers, failed: None })
+    }
+
+    /// All is declared.
+    pub(super) fn finish(self) -> Result<Kept<K>, Cause> {
+        match self.failed {
+            Some(cause) => Err(cause),
+            None => Ok(Kept { store: self.opening.finish()?, tables: self.tables, timers: self.timers }),
+        }
+    }
+
     /// One value per key under this name. A state that the checkpoint does not know begins empty.
     pub fn value<V: Record>(&mut self, name: &'static str) -> ValueState<V> {
-        let slot = self.kept.tables.len();
-        match self.kept.table::<V>(self.context, self.saved, name) {
-            Ok(table) => self.kept.tables.push((name, Box::new(table))),
+        let slot = self.tables.len();
+        match self.opening.table::<K, V>(name) {
+            Ok(table) => self.tables.push((name, Box::new(table))),
             Err(cause) => {
                 self.failed.get_or_insert(cause);
             }
@@ -61,7 +77,7 @@ impl<K: Key + ?Sized> States<'_, K> {
     }
 
     fn timer(&mut self, domain: TimeDomain, name: &'static str) -> NamedTimer {
-        let named = self.kept.timers.named(domain, name);
+        let named = self.timers.named(domain, name);
         named.unwrap_or_else(|error| {
             self.failed.get_or_insert(Cause::fatal(error));
             NamedTimer::default()
@@ -70,7 +86,7 @@ impl<K: Key + ?Sized> States<'_, K> {
 }
 
 /// A table whose type of values only its handle knows.
-trait AnyTable {
+pub(super) trait AnyTable {
     fn meta(&self) -> TableMeta;
     fn len(&self) -> u64;
     fn as_any(&mut self) -> &mut dyn Any;
@@ -90,45 +106,12 @@ impl<K: Key + ?Sized, V: Record> AnyTable for Table<K, V> {
 
 /// All that a function keeps on one shard: its states and its timers.
 pub(super) struct Kept<K: Key + ?Sized> {
-    pub(super) states: OperatorState,
-    tables: Vec<(&'static str, Box<dyn AnyTable>)>,
+    pub(super) store: Store,
+    pub(super) tables: Vec<(&'static str, Box<dyn AnyTable>)>,
     pub(super) timers: Timers<K>,
 }
 
 impl<K: Key + ?Sized> Kept<K> {
-    pub(super) fn new(states: OperatorState, timers: Timers<K>) -> Self {
-        Kept { states, tables: Vec::new(), timers }
-    }
-
-    fn table<V: Record>(
-        &mut self,
-        context: &OpenContext,
-        saved: &SavedStates,
-        name: &'static str,
-    ) -> Result<Table<K, V>, Cause> {
-        let state = self.states.declare::<K, V>(context, name)?;
-        let meta_of = |tables: &[(String, TableMeta)]| {
-            tables.iter().find(|(saved, _)| saved == name).map(|(_, meta)| *meta)
-        };
-        let Some(restored) = &context.restored else { return Ok(self.states.create(&state)) };
-        if restored.fits(context) {
-            return match meta_of(&saved.tables) {
-                Some(meta) => self.states.restore(&state, meta).map_err(Cause::state),
-                None => Ok(self.states.create(&state)),
-            };
-        }
-        let mut table = self.states.create(&state);
-        let operator = self.states.operator().to_owned();
-        for (shard, snapshot) in restored.operators(&operator) {
-            let old_saved = SavedStates::decode_tables(&snapshot.data).map_err(Cause::fatal)?;
-            if let Some(meta) = meta_of(&old_saved) {
-                let mut old = self.states.old_shard(restored, shard, snapshot).map_err(Cause::state)?;
-                self.states.import(&state, &mut table, &mut old, meta, None).map_err(Cause::state)?;
-            }
-        }
-        Ok(table)
-    }
-
     /// The table of a state, and the arena it lies in.
     ///
     /// # Panics
@@ -139,7 +122,7 @@ impl<K: Key + ?Sized> Kept<K> {
             .slot
             .expect("a state is used that was not declared: do so in `open`, with states.value(..)");
         let table = self.tables[slot].1.as_any().downcast_mut();
-        (table.expect("a handle has the type of its table"), self.states.arena())
+        (table.expect("a handle has the type of its table"), self.store.arena())
     }
 
     pub(super) fn get<V: Record>(
@@ -174,35 +157,12 @@ impl<K: Key + ?Sized> Kept<K> {
         self.tables.iter().map(|(_, table)| table.len()).max().unwrap_or(0)
     }
 
-    pub(super) fn save(&self, watermark: Timestamp) -> Vec<u8> {
-        let mut out = Writer::new();
-        out.put_list(&self.tables, |out, (name, table)| {
-            out.put_str(name);
-            put_table(out, &table.meta());
-        });
-        out.put_i64(watermark.0);
-        self.timers.save(&mut out);
-        out.into_bytes()
-    }
-}
-
-/// What a checkpoint holds of a function beside pages, but for its timers.
-#[derive(Default)]
-pub(super) struct SavedStates {
-    tables: Vec<(String, TableMeta)>,
-}
-
-impl SavedStates {
-    pub(super) fn read(input: &mut Reader<'_>) -> Result<(Self, Timestamp), CodecError> {
-        let tables = Self::read_tables(input)?;
-        Ok((SavedStates { tables }, Timestamp(input.i64("watermark")?)))
-    }
-
-    fn read_tables(input: &mut Reader<'_>) -> Result<Vec<(String, TableMeta)>, CodecError> {
-        input.list("states", 20, |input| Ok((input.str("state")?.to_owned(), table(input)?)))
-    }
-
-    fn decode_tables(data: &[u8]) -> Result<Vec<(String, TableMeta)>, CodecError> {
-        Self::read_tables(&mut Reader::new(data))
+    pub(super) fn save(&self, words: Writer) -> OperatorSnapshot {
+        let mut contents = Contents::default();
+        for (name, table) in &self.tables {
+            contents.table(name, table.meta());
+        }
+        self.timers.save(&mut contents);
+        self.store.snapshot(contents.own(words))
     }
 }

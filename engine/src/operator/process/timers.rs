@@ -1,11 +1,10 @@
 //! The timers of a process function: of event time, and of processing time.
 
-use crate::arena::{Arena, StateName};
-use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::Timestamp;
 use crate::key::Key;
-use crate::state::StateError;
-use crate::timers::{SavedTimers, TimerName, TimerQueue, TooManyNames};
+use crate::operator::failure::Cause;
+use crate::operator::store::{Contents, Opening};
+use crate::timers::{TimerName, TimerQueue, TooManyNames};
 use crate::window::TimeDomain;
 
 /// A timer that fires.
@@ -34,50 +33,16 @@ pub(super) struct Timers<K: Key + ?Sized> {
     processing: TimerQueue<K>,
 }
 
-pub(super) struct SavedQueues {
-    event: SavedTimers,
-    processing: SavedTimers,
-}
-
-fn names(operator: &str) -> [StateName; 2] {
-    [StateName::new(operator, "timers of event time"), StateName::new(operator, "timers of processing time")]
-}
-
-impl SavedQueues {
-    pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, CodecError> {
-        Ok(SavedQueues { event: SavedTimers::read(input)?, processing: SavedTimers::read(input)? })
-    }
-}
+const EVENT: &str = "timers of event time";
+const PROCESSING: &str = "timers of processing time";
 
 impl<K: Key + ?Sized> Timers<K> {
-    pub(super) fn new(arena: &mut Arena, operator: &str) -> Self {
-        let [event, processing] = names(operator);
-        Timers { event: TimerQueue::new(arena, &event), processing: TimerQueue::new(arena, &processing) }
+    pub(super) fn open(opening: &mut Opening<'_>) -> Result<Self, Cause> {
+        Ok(Timers { event: opening.timers(EVENT)?, processing: opening.timers(PROCESSING)? })
     }
 
-    pub(super) fn restore(
-        arena: &mut Arena,
-        operator: &str,
-        saved: &SavedQueues,
-    ) -> Result<Self, StateError> {
-        let [event, processing] = names(operator);
-        Ok(Timers {
-            event: TimerQueue::restore(arena, &event, &saved.event)?,
-            processing: TimerQueue::restore(arena, &processing, &saved.processing)?,
-        })
-    }
-
-    /// The queues of one kind each, for taking over an old shard's.
-    pub(super) fn with_saved<'a>(
-        &'a mut self,
-        saved: &'a SavedQueues,
-    ) -> [(&'a mut TimerQueue<K>, &'a SavedTimers); 2] {
-        [(&mut self.event, &saved.event), (&mut self.processing, &saved.processing)]
-    }
-
-    pub(super) fn save(&self, out: &mut Writer) {
-        self.event.save(out);
-        self.processing.save(out);
+    pub(super) fn save(&self, contents: &mut Contents) {
+        contents.timers(EVENT, &self.event).timers(PROCESSING, &self.processing);
     }
 
     /// The queue of one kind of time.

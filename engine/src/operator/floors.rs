@@ -6,38 +6,38 @@ use crate::element::{KeyHash, Timestamp};
 
 /// How far event time had come for the keys with hashes from `first` to `last` (both included).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Floor {
-    pub(super) first: KeyHash,
-    pub(super) last: KeyHash,
+pub(crate) struct Floor {
+    pub(crate) first: KeyHash,
+    pub(crate) last: KeyHash,
     /// What they had seen of the watermark.
-    pub(super) watermark: Timestamp,
+    pub(crate) watermark: Timestamp,
     /// The end of the last window that had fired for them.
-    pub(super) fired: Timestamp,
+    pub(crate) fired: Timestamp,
 }
 
 /// The floors of one shard. Empty, and free, where the shards did not change, and once its own watermark has passed them all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Floors {
+pub(crate) struct Floors {
     /// A hash may lie in several: the largest counts.
     floors: Vec<Floor>,
 }
 
 impl Floors {
-    pub(super) fn add(&mut self, floor: Floor) {
+    pub(crate) fn add(&mut self, floor: Floor) {
         if floor.first <= floor.last && (floor.watermark, floor.fired) != (Timestamp::MIN, Timestamp::MIN) {
             self.floors.push(floor);
         }
     }
 
     /// Takes over those parts of another shard's floors that lie within a range of hashes.
-    pub(super) fn add_within(&mut self, others: &Floors, first: KeyHash, last: KeyHash) {
+    pub(crate) fn add_within(&mut self, others: &Floors, first: KeyHash, last: KeyHash) {
         for floor in &others.floors {
             self.add(Floor { first: floor.first.max(first), last: floor.last.min(last), ..*floor });
         }
     }
 
     #[inline(always)]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.floors.is_empty()
     }
 
@@ -46,28 +46,28 @@ impl Floors {
     }
 
     /// The least watermark that counts for a key.
-    pub(super) fn watermark(&self, hash: KeyHash) -> Timestamp {
+    pub(crate) fn watermark(&self, hash: KeyHash) -> Timestamp {
         self.of(hash).map(|floor| floor.watermark).max().unwrap_or(Timestamp::MIN)
     }
 
     /// The end of the last window that has fired for a key.
-    pub(super) fn fired(&self, hash: KeyHash) -> Timestamp {
+    pub(crate) fn fired(&self, hash: KeyHash) -> Timestamp {
         self.of(hash).map(|floor| floor.fired).max().unwrap_or(Timestamp::MIN)
     }
 
     /// All windows that are complete at this watermark have fired.
-    pub(super) fn pass(&mut self, watermark: Timestamp) {
+    pub(crate) fn pass(&mut self, watermark: Timestamp) {
         self.floors.retain(|floor| floor.watermark > watermark);
     }
 
-    pub(super) fn put(&self, out: &mut Writer) {
+    pub(crate) fn put(&self, out: &mut Writer) {
         out.put_list(&self.floors, |out, floor| {
             out.put_u64(floor.first.0).put_u64(floor.last.0);
             out.put_i64(floor.watermark.0).put_i64(floor.fired.0);
         });
     }
 
-    pub(super) fn read(input: &mut Reader<'_>) -> Result<Floors, CodecError> {
+    pub(crate) fn read(input: &mut Reader<'_>) -> Result<Floors, CodecError> {
         let floors = input.list("floors", 32, |input| {
             Ok(Floor {
                 first: KeyHash(input.u64("first hash of a floor")?),
