@@ -281,7 +281,8 @@ pub trait Lanes {
 
 /// The graph while it is being built.
 #[derive(Default)]
-pub(crate) struct GraphBuilder {
+#[doc(hidden)]
+pub struct GraphBuilder {
     plan: Plan,
     makers: Vec<MakeSegment>,
     errors: Vec<BuildError>,
@@ -339,6 +340,18 @@ impl GraphBuilder {
             place: self.plan.built_at(op),
             what,
         });
+    }
+
+    /// Notes what is legal and yet probably not meant. The words go on from the operator's name.
+    pub(crate) fn warn(&mut self, op: OpId, words: &str) {
+        let (name, place) = (self.plan.name(op), self.plan.built_at(op));
+        let warning = format!("`{name}`, built at {place}, {words}");
+        self.plan.warnings.push(warning);
+    }
+
+    /// What a tick of event time means.
+    pub(crate) fn tick(&self) -> Tick {
+        self.plan.tick
     }
 
     /// Notes that an operator needs event time and has none.

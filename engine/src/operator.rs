@@ -12,6 +12,7 @@
 //! At its two ends types are erased: a shard sees a segment, and makes one virtual call per step and batch, none per record.
 
 pub(crate) mod assign;
+pub(crate) mod buckets;
 pub(crate) mod exchange;
 pub(crate) mod failure;
 pub(crate) mod filter;
@@ -30,6 +31,7 @@ pub(crate) mod side;
 pub(crate) mod sink;
 pub(crate) mod source;
 pub(crate) mod store;
+pub(crate) mod tables;
 pub(crate) mod typed;
 pub(crate) mod value;
 pub(crate) mod views;

@@ -24,11 +24,14 @@ mod sources;
 mod stateless;
 mod unions;
 mod values;
+mod window_kinds;
 mod windows;
+mod windows_note;
 
 pub use exchanges::Keyed;
 pub use folds::Sum;
 pub use sources::{Assigned, Ingestion, Marked, SourceStream, Untimed};
+pub use window_kinds::{AssignsTo, Buckets, BucketsOf, Evicted, Kind, WindowPlan};
 pub use windows::Windowed;
 
 use std::marker::PhantomData;

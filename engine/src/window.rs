@@ -11,6 +11,8 @@ mod aggregate;
 mod assigner;
 mod cumulative;
 mod error;
+mod evictor;
+mod evictors;
 mod global;
 mod grid;
 mod late_ledger;
@@ -19,13 +21,17 @@ mod session;
 mod slices;
 mod sliding;
 mod time_window;
+mod trigger;
+mod triggers;
 mod tumbling;
 
 pub use aggregate::Aggregate;
-pub use assigner::{OnClock, TimeDomain, WindowAssigner};
+pub use assigner::{AssignedBy, OnClock, TimeDomain, WindowAssigner};
 pub use cumulative::{Cumulative, CumulativeWindows};
 pub use error::WindowError;
 pub(crate) use error::lateness;
+pub use evictor::{Evicting, Evictor, KeepAll, Timed};
+pub use evictors::{CountEvictor, DeltaEvictor, TimeEvictor};
 pub use global::{Global, GlobalWindow};
 pub(crate) use grid::Grid;
 pub use late_ledger::{LATE_SAMPLES, LateLedger, LateSample};
@@ -36,4 +42,10 @@ pub use session::{
 pub use slices::{Aligned, Slices};
 pub use sliding::{Sliding, SlidingWindows};
 pub use time_window::TimeWindow;
+pub(crate) use trigger::TimerChange;
+pub use trigger::{Trigger, TriggerContext, TriggerResult};
+pub use triggers::{
+    AtEnd, ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountTrigger, DeltaTrigger,
+    EventTimeTrigger, NeverTrigger, OrEndOfWindow, ProcessingTimeTrigger, PurgingTrigger,
+};
 pub use tumbling::{Tumbling, TumblingWindows};

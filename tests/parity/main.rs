@@ -10,6 +10,7 @@ mod partitioning;
 mod process;
 mod programs;
 mod restarts;
+mod session_windows;
 mod sources;
 mod state;
 mod streams;

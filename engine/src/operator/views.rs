@@ -17,6 +17,13 @@ pub struct Viewed<'a, T: Record> {
     pub(crate) bytes: &'a [u8],
 }
 
+impl<T: Record> Clone for Viewed<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T: Record> Copy for Viewed<'_, T> {}
+
 /// Hands the records of an exchange on as views.
 pub struct Views<T> {
     op: OpId,

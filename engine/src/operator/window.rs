@@ -42,6 +42,7 @@ use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::Table;
 use crate::window::{LateLedger, Slices};
 use add::Scratch;
+pub(crate) use add::add_one;
 use finish::{Finish, OnLate};
 use fire::Position;
 use gathered::Gathered;

@@ -94,6 +94,22 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         }
     }
 
+    /// Shows the archived value of a key, which [`Table::insert_raw`] of another table of the same types takes.
+    #[inline]
+    pub fn get_raw<R>(
+        &self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        f: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, StateError> {
+        match self.locate(arena, hash, key)? {
+            // SAFETY: a located entry.
+            Some(place) => unsafe { Ok(Some(f(Self::value_bytes(arena, place.entry)?))) },
+            None => Ok(None),
+        }
+    }
+
     /// Whether it holds a key.
     #[inline]
     pub fn contains(&self, arena: &mut Arena, hash: KeyHash, key: &[u8]) -> Result<bool, StateError> {

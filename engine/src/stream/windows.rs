@@ -1,25 +1,32 @@
-//! Aggregates per key and aligned window of event time.
+//! Windows of a keyed stream, and what is made of them.
+//!
+//! ```text
+//! .window(..)   .trigger(..)   .evictor(..)   .allowed_lateness(..)   .late_to(..)      what the windows are
+//! .count() .sum(..) .reduce(..) .aggregate(..) .aggregate_with(..) .apply(..) .process(..)   what they give out
+//! ```
 
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use super::window_kinds::{Buckets, BucketsOf, Evicted, Kind, WindowPlan};
 use super::{Keyed, Stream};
 use crate::key::Key;
 use crate::operator::Out;
+use crate::operator::buckets::{
+    self, Applied, Elements, FromOne, KeptElements, ProcessWindow, Processed, WindowFunction,
+};
 use crate::operator::fold::{Count, Reduce};
 use crate::operator::keyed::FromExchange;
 use crate::operator::side::Tag;
-use crate::operator::window::WindowAggregate;
 use crate::operator::window::finish::{DropLate, Finish, LateTo, OnLate, Whole, With};
-use crate::operator::window::note::note;
 use crate::operator::window::rule::{
     Addend, ByAggregate, ExtremeOf, FoldParts, MeanOf, Merge, OnePart, SumOf, WindowRule,
 };
 use crate::record::{Record, View};
 use crate::time::{Span, Ticks};
-use crate::window::{Aggregate, Aligned, Tumbling, WindowContext, WindowResult, lateness};
+use crate::window::{Aggregate, KeepAll, Tumbling, WindowContext, WindowResult};
 
-/// A keyed stream cut into windows `W` of event time. `L` takes the records that come too late.
+/// A keyed stream cut into windows `W`. `L` takes the records that come too late.
 #[must_use = "windows without an aggregate do nothing"]
 pub struct Windowed<T, K: ?Sized, W, L = DropLate> {
     keyed: Keyed<T, K>,
@@ -29,26 +36,35 @@ pub struct Windowed<T, K: ?Sized, W, L = DropLate> {
     types: PhantomData<fn() -> T>,
 }
 
-/// The chain after a window's aggregate, which gives out [`WindowResult`]s.
-pub type Aggregated<T, K, W, R, L> =
-    FromExchange<WindowAggregate<T, K, <W as Aligned>::Windows, R, Whole, L>>;
-
 /// The stream of a window's results.
 pub type Results<T, K, W, R, L> =
-    Stream<WindowResult<<K as Key>::Owned, <R as WindowRule<T>>::Out>, Aggregated<T, K, W, R, L>>;
+    Stream<WindowResult<<K as Key>::Owned, <R as WindowRule<T>>::Out>, Aggregated<T, K, W, R, Whole, L>>;
 
-/// The chain after a window's aggregate and a finishing function.
-pub type Finished<T, K, W, R, F, U, L> =
-    FromExchange<WindowAggregate<T, K, <W as Aligned>::Windows, R, With<F, U>, L>>;
+/// The chain after a window's aggregate `R` and what becomes of its results, `F`.
+pub type Aggregated<T, K, W, R, F, L> = FromExchange<<W as WindowPlan<T, K>>::Operator<R, F, L>>;
+
+/// The chain after a window with a function `F` of its elements.
+pub type Viewing<T, K, W, F, L> = FromExchange<
+    buckets::Buckets<
+        FromOne<T>,
+        K,
+        <W as BucketsOf<T>>::Assigner,
+        <W as BucketsOf<T>>::Trigger,
+        KeptElements<T, K, <W as BucketsOf<T>>::Evictor>,
+        F,
+        L,
+    >,
+>;
 
 impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
-    /// Cuts the stream into windows of event time: [`Tumbling`], [`Sliding`](crate::window::Sliding) or
-    /// [`Cumulative`](crate::window::Cumulative).
+    /// Cuts the stream into windows: [`Tumbling`], [`Sliding`](crate::window::Sliding), [`Cumulative`](crate::window::Cumulative),
+    /// [`Session`](crate::window::Session), [`Global`](crate::window::Global), or windows by any
+    /// [assigner](crate::window::AssignedBy); by event time, or [by the clock](Kind::on_clock).
     ///
     /// A window's result is given out when the watermark passes its last tick, with the window's last tick as event time. A record that
     /// comes later is dropped and counted, unless [`allowed_lateness`](Windowed::allowed_lateness) says otherwise. Windows in which a key
     /// has no record give out nothing for it.
-    pub fn window<W: Aligned>(self, window: W) -> Windowed<T, K, W> {
+    pub fn window<W: Kind>(self, window: W) -> Windowed<T, K, W> {
         Windowed { keyed: self, window, lateness: Ticks(0).into(), on_late: DropLate, types: PhantomData }
     }
 }
@@ -68,9 +84,39 @@ impl<T: Record, K: Key + ?Sized, W, L> Windowed<T, K, W, L> {
         let Windowed { keyed, window, lateness, types, .. } = self;
         Windowed { keyed, window, lateness, on_late: LateTo(tag.clone()), types }
     }
+
+    fn with<X>(self, change: impl FnOnce(W) -> X) -> Windowed<T, K, X, L> {
+        let Windowed { keyed, window, lateness, on_late, types } = self;
+        Windowed { keyed, window: change(window), lateness, on_late, types }
+    }
 }
 
-impl<T: Record, K: Key + ?Sized, W: Aligned, L: OnLate<T>> Windowed<T, K, W, L> {
+impl<T: Record, K: Key + ?Sized, W: Kind, L> Windowed<T, K, W, L> {
+    /// Lets a [trigger](crate::window::Trigger) decide when a window gives out a result, in the place of the end of the window.
+    ///
+    /// Windows with a trigger are kept one by one, so that a record that belongs to many of them is added to each.
+    pub fn trigger<G>(self, trigger: G) -> Windowed<T, K, Buckets<W, G>, L> {
+        self.with(|window| Buckets { window, trigger })
+    }
+}
+
+impl<T: Record, K: Key + ?Sized, W, G, L> Windowed<T, K, Buckets<W, G>, L> {
+    /// Lets an [evictor](crate::window::Evictor) take elements out of a window before its function sees them, or after. Elements are all
+    /// kept then, and aggregated only when the window fires.
+    pub fn evictor<E>(self, evictor: E) -> Windowed<T, K, Evicted<Buckets<W, G>, E>, L> {
+        self.with(|window| Evicted { window, evictor })
+    }
+}
+
+impl<T: Record, K: Key + ?Sized, W: Kind, L> Windowed<T, K, W, L> {
+    /// Lets an [evictor](crate::window::Evictor) take elements out of a window before its function sees them, or after. Elements are all
+    /// kept then, and aggregated only when the window fires.
+    pub fn evictor<E>(self, evictor: E) -> Windowed<T, K, Evicted<W, E>, L> {
+        self.with(|window| Evicted { window, evictor })
+    }
+}
+
+impl<T: Record, K: Key + ?Sized, W: WindowPlan<T, K>, L: OnLate<T>> Windowed<T, K, W, L> {
     /// How many records of the key fell into the window.
     #[track_caller]
     pub fn count(self) -> Results<T, K, W, Count, L> {
@@ -109,8 +155,8 @@ impl<T: Record, K: Key + ?Sized, W: Aligned, L: OnLate<T>> Windowed<T, K, W, L> 
         self.rule("window_avg", Location::caller(), MeanOf(of))
     }
 
-    /// Combines the records of the key and window into one, beginning with the first. Where windows overlap, records are combined in
-    /// parts, so that the closure must not care how they are grouped.
+    /// Combines the records of the key and window into one, beginning with the first. Where windows overlap or merge, records are combined
+    /// in parts, so that the closure must not care how they are grouped.
     #[track_caller]
     pub fn reduce<F>(self, f: F) -> Results<T, K, W, Reduce<F>, L>
     where
@@ -156,8 +202,8 @@ impl<T: Record, K: Key + ?Sized, W: Aligned, L: OnLate<T>> Windowed<T, K, W, L> 
         self.rule("window_max_by", Location::caller(), Reduce(greatest))
     }
 
-    /// Folds the records of the key and window, beginning with `init`, where windows overlap: records are folded in parts, each from
-    /// `init`, and `merge` puts a later part into an earlier one.
+    /// Folds the records of the key and window, beginning with `init`, where windows overlap or merge: records are folded in parts, each
+    /// from `init`, and `merge` puts a later part into an earlier one.
     #[track_caller]
     pub fn fold_parts<A, F, M>(self, init: A, f: F, merge: M) -> Results<T, K, W, FoldParts<A, F, M>, L>
     where
@@ -181,7 +227,7 @@ impl<T: Record, K: Key + ?Sized, W: Aligned, L: OnLate<T>> Windowed<T, K, W, L> 
         self,
         aggregate: A,
         finish: F,
-    ) -> Stream<U, Finished<T, K, W, ByAggregate<A>, F, U, L>>
+    ) -> Stream<U, Aggregated<T, K, W, ByAggregate<A>, With<F, U>, L>>
     where
         A: Aggregate<T>,
         U: 'static,
@@ -205,26 +251,101 @@ impl<T: Record, K: Key + ?Sized, W: Aligned, L: OnLate<T>> Windowed<T, K, W, L> 
         built_at: &'static Location<'static>,
         rule: R,
         finish: F,
-    ) -> Stream<F::Out, FromExchange<WindowAggregate<T, K, W::Windows, R, F, L>>> {
-        let Windowed { keyed, window, lateness: late, on_late, .. } = self;
-        let graph = keyed.flow.graph.clone();
-        let (timed, tick) = (keyed.timed, keyed.flow.tick());
+    ) -> Stream<F::Out, Aggregated<T, K, W, R, F, L>> {
+        let Windowed { keyed, window, lateness, on_late, .. } = self;
+        let (flow, timed) = (keyed.flow.clone(), keyed.timed);
         keyed.begin(kind, true, built_at, move |op| {
-            let mut graph = graph.borrow_mut();
-            if !timed {
-                graph.no_event_time(op);
-            }
-            // Where a setting is refused, the graph is; until then it needs some.
-            let windows = window.build(tick).unwrap_or_else(|error| {
-                graph.bad_setting(op, error.to_string());
-                W::of_one_tick()
-            });
-            let late = lateness(late, tick).unwrap_or_else(|error| {
-                graph.bad_setting(op, error.to_string());
-                0
-            });
-            graph.note(op, note::<K, R::Acc, W>(&windows, late));
-            WindowAggregate::new(op, windows, late, rule, finish, on_late)
+            let mut graph = flow.graph.borrow_mut();
+            window.operator(op, &mut graph, timed, lateness, rule, finish, on_late)
+        })
+    }
+}
+
+impl<T: Record, K: Key + ?Sized, W: BucketsOf<T>, L: OnLate<T>> Windowed<T, K, W, L> {
+    /// Gives all elements of a window to a closure when it fires, with key and window and where to put output (Flink's
+    /// `WindowFunction.apply`). Every element is kept until then; what can be aggregated should be.
+    #[track_caller]
+    pub fn apply<U, F>(self, f: F) -> Stream<U, Viewing<T, K, W, Applied<F, U>, L>>
+    where
+        U: 'static,
+        F: FnMut(&WindowContext<K::Owned>, Elements<'_, T>, &mut Out<U>) + 'static,
+    {
+        self.viewing("window_apply", Location::caller(), Applied::new(f))
+    }
+
+    /// Gives all elements of a window to a function when it fires, which may keep state per key and per window (Flink's
+    /// `ProcessWindowFunction`). Every element is kept until then.
+    #[track_caller]
+    pub fn process<P: ProcessWindow<T, K>>(
+        self,
+        function: P,
+    ) -> Stream<P::Out, Viewing<T, K, W, Processed<P>, L>> {
+        self.viewing("window_process", Location::caller(), Processed(function))
+    }
+
+    fn viewing<F>(
+        self,
+        kind: &'static str,
+        built_at: &'static Location<'static>,
+        function: F,
+    ) -> Stream<F::Out, Viewing<T, K, W, F, L>>
+    where
+        F: WindowFunction<K, Vec<crate::window::Timed<T>>>,
+    {
+        let Windowed { keyed, window, lateness, on_late, .. } = self;
+        let (flow, timed) = (keyed.flow.clone(), keyed.timed);
+        keyed.begin(kind, true, built_at, move |op| {
+            let mut graph = flow.graph.borrow_mut();
+            let plan = window.plan(op, &mut graph, timed, lateness);
+            plan.note_elements::<K>(op, &mut graph);
+            buckets::Buckets::new(
+                op,
+                plan.windows,
+                plan.trigger,
+                KeptElements::new(plan.evictor),
+                function,
+                on_late,
+            )
+        })
+    }
+}
+
+impl<T: Record, K: Key + ?Sized, W, L: OnLate<T>> Windowed<T, K, W, L>
+where
+    W: BucketsOf<T, Evictor = KeepAll>,
+{
+    /// Gives what a window adds up to, by an [`Aggregate`], to a function that may keep state per key and per window: one element, when the
+    /// window fires (Flink's `aggregate` with a `ProcessWindowFunction`).
+    #[track_caller]
+    pub fn aggregate_process<A, P>(
+        self,
+        aggregate: A,
+        function: P,
+    ) -> Stream<
+        P::Out,
+        FromExchange<
+            buckets::Buckets<
+                FromOne<T>,
+                K,
+                W::Assigner,
+                W::Trigger,
+                buckets::Accumulated<T, K, ByAggregate<A>>,
+                Processed<P>,
+                L,
+            >,
+        >,
+    >
+    where
+        A: Aggregate<T>,
+        P: ProcessWindow<A::Out, K>,
+    {
+        let Windowed { keyed, window, lateness, on_late, .. } = self;
+        let (flow, timed) = (keyed.flow.clone(), keyed.timed);
+        keyed.begin("window_aggregate", true, Location::caller(), move |op| {
+            let mut graph = flow.graph.borrow_mut();
+            let plan = window.plan(op, &mut graph, timed, lateness);
+            let contents = buckets::Accumulated::new(ByAggregate(aggregate));
+            buckets::Buckets::new(op, plan.windows, plan.trigger, contents, Processed(function), on_late)
         })
     }
 }

@@ -53,6 +53,10 @@ impl<T: Record, W: Slices> WindowAssigner<T> for W {
     }
 }
 
+/// Windows by an assigner of the program's own: `.window(AssignedBy(ByShift))`.
+#[derive(Clone, Copy, Debug)]
+pub struct AssignedBy<A>(pub A);
+
 /// Windows by the clock of the machine instead of the records' timestamps.
 #[derive(Clone, Copy, Debug)]
 pub struct OnClock<A>(pub A);

@@ -55,7 +55,7 @@ pub enum WindowError {
 }
 
 /// A length that has to be positive, in ticks.
-pub(super) fn positive(what: &'static str, span: Span, tick: Tick) -> Result<i64, WindowError> {
+pub(crate) fn positive(what: &'static str, span: Span, tick: Tick) -> Result<i64, WindowError> {
     let ticks = span.in_ticks(tick).map_err(|error| WindowError::Length { what, error })?;
     if ticks > 0 { Ok(ticks) } else { Err(WindowError::NotPositive { what, given: span.to_string() }) }
 }

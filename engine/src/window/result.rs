@@ -6,6 +6,8 @@ use crate::element::Timestamp;
 /// Why a window gave out a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Firing {
+    /// A trigger of the program's own asked for it before the window's end. More results of the window may follow.
+    Early,
     /// Time has reached its end: its first result.
     OnTime,
     /// A record came after that, within the allowed lateness: takes the place of the earlier result of the same key and window.

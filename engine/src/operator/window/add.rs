@@ -223,7 +223,7 @@ where
 }
 
 /// Adds a record to a table. Says whether its key is new.
-fn add_one<T: Record, K: Key + ?Sized, R: Rule<T>>(
+pub(crate) fn add_one<T: Record, K: Key + ?Sized, R: Rule<T>>(
     table: &mut Table<K, R::Acc>,
     arena: &mut Arena,
     op: OpId,

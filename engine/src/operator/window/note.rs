@@ -29,7 +29,7 @@ pub(crate) fn note<K: Key + ?Sized, V: Record, W: Aligned>(windows: &W::Windows,
 }
 
 /// How many bytes an entry takes at least, where its parts have a fixed size: value, key, hash and tag.
-fn entry_bytes<K: Key + ?Sized, V: Record>() -> Option<u64> {
+pub(crate) fn entry_bytes<K: Key + ?Sized, V: Record>() -> Option<u64> {
     let key = match K::SHAPE {
         KeyShape::InHash => 0,
         KeyShape::Fixed(bytes) => bytes,
