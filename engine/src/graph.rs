@@ -161,6 +161,8 @@ pub struct Plan {
     pub(crate) warnings: Vec<String>,
     /// What a tick of event time means.
     pub(crate) tick: Tick,
+    /// Exchanges that lead to one shard, though they are by key.
+    pub(crate) funnels: Vec<ExchangeId>,
 }
 
 impl Plan {
@@ -254,7 +256,8 @@ impl Plan {
     fn explain_exchange(&self, text: &mut String, exchange: ExchangeId) {
         let node = &self.exchanges[exchange.0];
         let to = node.to.map_or("?", |(op, _)| self.name(op));
-        let _ = write!(text, " --{}--> {to}", node.partitioner.as_str());
+        let funnel = if self.funnels.contains(&exchange) { ", ONE SHARD" } else { "" };
+        let _ = write!(text, " --{}{funnel}--> {to}", node.partitioner.as_str());
     }
 }
 
@@ -352,6 +355,12 @@ impl GraphBuilder {
     /// What a tick of event time means.
     pub(crate) fn tick(&self) -> Tick {
         self.plan.tick
+    }
+
+    /// Notes that all records of the stream that ends next meet on one shard.
+    pub(crate) fn funnel(&mut self) {
+        // The exchange that the stream ends in is the next one.
+        self.plan.funnels.push(ExchangeId(self.plan.exchanges.len()));
     }
 
     /// Notes that an operator needs event time and has none.

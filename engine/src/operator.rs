@@ -37,6 +37,7 @@ pub(crate) mod value;
 pub(crate) mod views;
 pub(crate) mod window;
 
+pub use buckets::{Elements, PerKey, PerWindow, ProcessWindow, ProcessWindowContext, WindowStates};
 pub use failure::{Cause, Failure};
 pub use flat_map::Out;
 pub use process::{KeyedContext, KeyedProcess, NamedTimer, States, Timer, ValueState};

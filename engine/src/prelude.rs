@@ -11,7 +11,7 @@ pub use crate::runtime::restart::RestartStrategy;
 pub use crate::runtime::wait::WaitPolicy;
 pub use crate::sink::Sink;
 pub use crate::source::Source;
-pub use crate::stream::Stream;
+pub use crate::stream::{Stream, WindowKind};
 pub use crate::time::{Tick, Watermarks};
 pub use crate::window::{
     Aggregate, Cumulative, Firing, Global, Session, Sliding, TimeWindow, Tumbling, WindowContext,

@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod count_windows;
 mod ends;
 mod exchanges;
 mod folds;
@@ -24,6 +25,8 @@ mod sources;
 mod stateless;
 mod unions;
 mod values;
+mod window_all;
+mod window_joins;
 mod window_kinds;
 mod windows;
 mod windows_note;
@@ -31,7 +34,8 @@ mod windows_note;
 pub use exchanges::Keyed;
 pub use folds::Sum;
 pub use sources::{Assigned, Ingestion, Marked, SourceStream, Untimed};
-pub use window_kinds::{AssignsTo, Buckets, BucketsOf, Evicted, Kind, WindowPlan};
+pub use window_joins::{CoGroup, WindowJoin, WindowJoined};
+pub use window_kinds::{AssignsTo, Buckets, BucketsOf, Evicted, WindowKind, WindowPlan};
 pub use windows::Windowed;
 
 use std::marker::PhantomData;

@@ -10,7 +10,6 @@ mod partitioning;
 mod process;
 mod programs;
 mod restarts;
-mod session_windows;
 mod sources;
 mod state;
 mod streams;

@@ -1,7 +1,7 @@
 //! Event time: here, watermarks from the records of source partitions to an operator on another shard; below, by theme, in whole jobs.
 
 mod clocks;
-mod fed;
+pub mod fed;
 mod generators;
 mod silence;
 mod timestamps;

@@ -38,7 +38,7 @@ pub(crate) use pair::Pair;
 
 use std::marker::PhantomData;
 
-use super::failure::{Cause, Failure};
+use super::failure::{Blame, Cause, Failure};
 use super::floors::{Floor, Floors};
 use super::inputs::Inputs;
 use super::keyed::{Fed, Firing, FromExchange, Operator};
@@ -59,8 +59,8 @@ use context::{WindowStates as States, WindowTables};
 use sessions::Sessions;
 use slot::{Slot, SlotOf};
 
-const SESSIONS: &str = "windows";
-const TRIGGERS: &str = "triggers";
+const SESSIONS: &str = "windows of keys";
+const TRIGGERS: &str = "what triggers remember";
 const EVENT: &str = "timers of event time";
 const PROCESSING: &str = "timers of processing time";
 
@@ -118,15 +118,6 @@ struct Kept<K: Key + ?Sized, S: Record> {
     event: TimerQueue<SlotOf<K>>,
     processing: TimerQueue<SlotOf<K>>,
     tables: WindowTables,
-}
-
-impl<K: Key + ?Sized, S: Record> Kept<K, S> {
-    fn timers(&mut self, domain: TimeDomain) -> &mut TimerQueue<SlotOf<K>> {
-        match domain {
-            TimeDomain::Event => &mut self.event,
-            TimeDomain::Processing => &mut self.processing,
-        }
-    }
 }
 
 /// Room that is used again and again.
@@ -187,7 +178,7 @@ where
         let triggers = remembers.then(|| opening.table(TRIGGERS)).transpose()?;
         let (event, processing) = (opening.timers(EVENT)?, opening.timers(PROCESSING)?);
         let mut states = States::new(opening, self.manner.merging);
-        super::failure::Blame::on(self.op, || self.function.open(&mut states));
+        Blame::on(self.op, || self.function.open(&mut states));
         let (opening, tables) = states.finish()?;
         self.restore(&opening).map_err(Cause::fatal)?;
         let store = opening.finish()?;
@@ -328,6 +319,6 @@ where
     fn gauge(&self, gauges: &mut Gauges) {
         gauges.late_records += self.late.count();
         gauges.unassigned_records += self.unassigned;
-        gauges.keys += self.contents.len();
+        gauges.keys += self.contents.windows();
     }
 }

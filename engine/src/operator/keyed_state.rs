@@ -19,6 +19,17 @@ use crate::state::{StateError, Table, TableMeta};
 /// How many pages a walk through another shard's table reads at a time.
 const IMPORT_PAGES: usize = 64;
 
+/// An operator has two states of one name.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "operator `{operator}` has two states named `{state}`, of the program's or the engine's own; names are the identity of state, give it \
+     another"
+)]
+struct StateTwice {
+    operator: String,
+    state: String,
+}
+
 /// The states of an operator: tables of any types, in an arena of its own.
 pub(crate) struct OperatorState {
     arena: Arena,
@@ -67,6 +78,10 @@ impl OperatorState {
         context: &OpenContext,
         state: &str,
     ) -> Result<State<K, V>, Cause> {
+        if self.declared.iter().any(|other| other.state == state) {
+            let (operator, state) = (self.operator.clone(), state.to_owned());
+            return Err(Cause::fatal(StateTwice { operator, state }));
+        }
         let now = StateSnapshot { state: state.to_owned(), key: K::layout(), value: V::layout() };
         for (_, snapshot) in context.restored.iter().flat_map(|restored| restored.operators(&self.operator)) {
             for then in snapshot.states.iter().filter(|then| then.state == state) {

@@ -35,7 +35,7 @@ impl Store {
 
 /// What lies in the arena at the switch to a new epoch.
 #[derive(Default)]
-pub(crate) struct Contents {
+pub struct Contents {
     tables: Vec<(String, TableMeta)>,
     queues: Vec<(String, Vec<u8>)>,
     own: Vec<u8>,
@@ -102,7 +102,7 @@ impl Contents {
 }
 
 /// A store while the operator says what it keeps.
-pub(crate) struct Opening<'a> {
+pub struct Opening<'a> {
     context: &'a OpenContext,
     states: OperatorState,
     /// What this shard kept, where the shards are those of the checkpoint.
@@ -191,11 +191,6 @@ impl<'a> Opening<'a> {
     /// Whether this is the first shard: the one that goes on with the figures of a whole operator.
     pub(crate) fn is_first_shard(&self) -> bool {
         self.context.shard == ShardId(0)
-    }
-
-    /// The arena, before all has been declared.
-    pub(crate) fn arena(&mut self) -> &mut Arena {
-        self.states.arena()
     }
 
     /// All has been declared: whatever else the checkpoint holds would be lost.

@@ -21,7 +21,7 @@ use crate::window::{
 ///
 /// [`Tumbling`](crate::window::Tumbling), [`Sliding`](crate::window::Sliding), [`Cumulative`](crate::window::Cumulative), [`Session`],
 /// [`Global`], [`AssignedBy`], and each of them by the clock of the machine.
-pub trait Kind: Sized + 'static {
+pub trait WindowKind: Sized + 'static {
     /// The same windows by processing time, instead of event time: a record belongs to the windows at which it arrives, and they fire when
     /// the clock has come to their end.
     fn on_clock(self) -> OnClock<Self> {
@@ -29,15 +29,15 @@ pub trait Kind: Sized + 'static {
     }
 }
 
-impl<W: Aligned> Kind for W {}
-impl Kind for Session {}
-impl<F: 'static> Kind for DynamicSession<F> {}
-impl Kind for Global {}
-impl<A: 'static> Kind for AssignedBy<A> {}
-impl<W: Kind> Kind for OnClock<W> {}
+impl<W: Aligned> WindowKind for W {}
+impl WindowKind for Session {}
+impl<F: 'static> WindowKind for DynamicSession<F> {}
+impl WindowKind for Global {}
+impl<A: 'static> WindowKind for AssignedBy<A> {}
+impl<W: WindowKind> WindowKind for OnClock<W> {}
 
 /// A kind of windows that gives records their windows, once it knows the job's tick.
-pub trait AssignsTo<T: Record>: Kind {
+pub trait AssignsTo<T: Record>: WindowKind {
     /// The assigner.
     type Assigner: WindowAssigner<T>;
 
@@ -154,7 +154,7 @@ macro_rules! fires_at_end {
     )*};
 }
 fires_at_end!([W: Aligned] W, [] Session, [F: 'static] DynamicSession<F>, [A: 'static] AssignedBy<A>);
-fires_at_end!([W: Kind] OnClock<W>);
+fires_at_end!([W: WindowKind] OnClock<W>);
 
 impl<T: Record, W: AssignsTo<T>, G: Trigger<T>> BucketsOf<T> for Buckets<W, G> {
     type Assigner = W::Assigner;
@@ -280,7 +280,7 @@ macro_rules! accumulates {
         }
     )*};
 }
-accumulates!([] Session, [D: 'static] DynamicSession<D>, [A: 'static] AssignedBy<A>, [W: Kind] OnClock<W>);
+accumulates!([] Session, [D: 'static] DynamicSession<D>, [A: 'static] AssignedBy<A>, [W: WindowKind] OnClock<W>);
 accumulates!([W: 'static, G: 'static] Buckets<W, G>);
 
 impl<T: Record, K: Key + ?Sized, W: BucketsOf<T>, E: Evictor<T>> WindowPlan<T, K> for Evicted<W, E> {

@@ -8,7 +8,7 @@
 use std::marker::PhantomData;
 use std::panic::Location;
 
-use super::window_kinds::{Buckets, BucketsOf, Evicted, Kind, WindowPlan};
+use super::window_kinds::{Buckets, BucketsOf, Evicted, WindowKind, WindowPlan};
 use super::{Keyed, Stream};
 use crate::key::Key;
 use crate::operator::Out;
@@ -59,12 +59,12 @@ pub type Viewing<T, K, W, F, L> = FromExchange<
 impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
     /// Cuts the stream into windows: [`Tumbling`], [`Sliding`](crate::window::Sliding), [`Cumulative`](crate::window::Cumulative),
     /// [`Session`](crate::window::Session), [`Global`](crate::window::Global), or windows by any
-    /// [assigner](crate::window::AssignedBy); by event time, or [by the clock](Kind::on_clock).
+    /// [assigner](crate::window::AssignedBy); by event time, or [by the clock](WindowKind::on_clock).
     ///
     /// A window's result is given out when the watermark passes its last tick, with the window's last tick as event time. A record that
     /// comes later is dropped and counted, unless [`allowed_lateness`](Windowed::allowed_lateness) says otherwise. Windows in which a key
     /// has no record give out nothing for it.
-    pub fn window<W: Kind>(self, window: W) -> Windowed<T, K, W> {
+    pub fn window<W: WindowKind>(self, window: W) -> Windowed<T, K, W> {
         Windowed { keyed: self, window, lateness: Ticks(0).into(), on_late: DropLate, types: PhantomData }
     }
 }
@@ -91,7 +91,7 @@ impl<T: Record, K: Key + ?Sized, W, L> Windowed<T, K, W, L> {
     }
 }
 
-impl<T: Record, K: Key + ?Sized, W: Kind, L> Windowed<T, K, W, L> {
+impl<T: Record, K: Key + ?Sized, W: WindowKind, L> Windowed<T, K, W, L> {
     /// Lets a [trigger](crate::window::Trigger) decide when a window gives out a result, in the place of the end of the window.
     ///
     /// Windows with a trigger are kept one by one, so that a record that belongs to many of them is added to each.
@@ -108,7 +108,7 @@ impl<T: Record, K: Key + ?Sized, W, G, L> Windowed<T, K, Buckets<W, G>, L> {
     }
 }
 
-impl<T: Record, K: Key + ?Sized, W: Kind, L> Windowed<T, K, W, L> {
+impl<T: Record, K: Key + ?Sized, W: WindowKind, L> Windowed<T, K, W, L> {
     /// Lets an [evictor](crate::window::Evictor) take elements out of a window before its function sees them, or after. Elements are all
     /// kept then, and aggregated only when the window fires.
     pub fn evictor<E>(self, evictor: E) -> Windowed<T, K, Evicted<W, E>, L> {
@@ -297,7 +297,7 @@ impl<T: Record, K: Key + ?Sized, W: BucketsOf<T>, L: OnLate<T>> Windowed<T, K, W
         keyed.begin(kind, true, built_at, move |op| {
             let mut graph = flow.graph.borrow_mut();
             let plan = window.plan(op, &mut graph, timed, lateness);
-            plan.note_elements::<K>(op, &mut graph);
+            plan.note_elements(op, &mut graph);
             buckets::Buckets::new(
                 op,
                 plan.windows,

@@ -78,7 +78,7 @@ pub(super) fn planned<T: Record, W: AssignsTo<T>, G: Trigger<T>, E>(
 
 impl<A, G, E> WindowsPlanned<A, G, E> {
     /// Notes that every element is kept.
-    pub(super) fn note_elements<K: Key + ?Sized>(&self, op: OpId, graph: &mut GraphBuilder) {
+    pub(super) fn note_elements(&self, op: OpId, graph: &mut GraphBuilder) {
         graph.note(op, format!("{}; every element is kept until its window is over", self.words));
     }
 
@@ -96,6 +96,6 @@ impl<A, G, E> WindowsPlanned<A, G, E> {
                 "has an evictor: nothing can be aggregated ahead, and every record takes {bytes} until its window is over"
             ),
         );
-        self.note_elements::<K>(op, graph);
+        self.note_elements(op, graph);
     }
 }

@@ -101,6 +101,7 @@ pub struct TriggerContext<'a, S> {
     pub(crate) watermark: Timestamp,
     pub(crate) processing: Timestamp,
     pub(crate) is_first: bool,
+    pub(crate) is_reopened: bool,
     pub(crate) state: &'a mut S,
     pub(crate) changed: &'a mut bool,
     pub(crate) timers: &'a mut Vec<TimerChange>,
@@ -143,6 +144,11 @@ impl<S> TriggerContext<'_, S> {
     /// Whether the window had no contents before this record: it has just been made, or was purged.
     pub fn is_first(&self) -> bool {
         self.is_first
+    }
+
+    /// Whether the window has grown, or taken in others, after it or they had come to their ends; it has not given out a result since.
+    pub fn is_reopened(&self) -> bool {
+        self.is_reopened
     }
 
     /// What is remembered of the key and window.

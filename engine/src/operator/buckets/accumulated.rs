@@ -94,7 +94,7 @@ impl<T: Record, K: Key + ?Sized, R: WindowRule<T>> Contents<FromOne<T>, K> for A
         self.table().remove(arena, slot.hash, &slot.bytes).map(drop)
     }
 
-    fn len(&self) -> u64 {
+    fn windows(&self) -> u64 {
         self.table.as_ref().map_or(0, Table::len)
     }
 }

@@ -128,7 +128,7 @@ where
         let kept = self.kept.as_mut().expect("open comes before the first batch");
         let is_first = self.contents.add(kept.store.arena(), op, &slot, item, at)?;
         let grown = joined.is_some_and(|joined| joined.grown);
-        let result = self.with_trigger(&slot, active.window, (at, seen), is_first, |trigger, ctx| {
+        let result = self.with_trigger(&slot, active, (at, seen), is_first, |trigger, ctx| {
             Blame::on(op, || {
                 for state in &absorbed {
                     trigger.on_merge(Some(state), ctx);
@@ -180,7 +180,7 @@ where
     pub(super) fn with_trigger<R>(
         &mut self,
         slot: &Slot,
-        window: TimeWindow,
+        active: Active,
         (at, seen): (Timestamp, Timestamp),
         is_first: bool,
         call: impl FnOnce(&G, &mut TriggerContext<'_, G::State>) -> R,
@@ -193,7 +193,8 @@ where
         .unwrap_or_default();
         let mut changed = false;
         let mut context = TriggerContext {
-            window,
+            window: active.window,
+            is_reopened: active.covers_fired,
             domain: self.manner.domain,
             at,
             watermark: seen,

@@ -68,5 +68,5 @@ pub trait Contents<I: Intake, K: Key + ?Sized>: 'static {
 
     /// How many windows have contents.
     #[doc(hidden)]
-    fn len(&self) -> u64;
+    fn windows(&self) -> u64;
 }

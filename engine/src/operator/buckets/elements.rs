@@ -125,7 +125,7 @@ impl<T: Record, K: Key + ?Sized, E: Evictor<T>> Contents<FromOne<T>, K> for Elem
         self.lists().clear(arena, slot)
     }
 
-    fn len(&self) -> u64 {
+    fn windows(&self) -> u64 {
         self.lists.as_ref().map_or(0, Lists::len)
     }
 }

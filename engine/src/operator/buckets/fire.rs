@@ -3,7 +3,9 @@
 use std::marker::PhantomData;
 
 use super::sessions::Active;
-use super::{Assign, Buckets, Contents, Decide, Intake, Late, ProcessWindowContext, Slot, WindowFunction};
+use super::{
+    Assign, Buckets, Contents, Decide, Intake, Late, Manner, ProcessWindowContext, Slot, WindowFunction,
+};
 use crate::element::{KeyHash, Timestamp};
 use crate::key::Key;
 use crate::operator::Push;
@@ -101,7 +103,7 @@ where
         slot.bytes.clear();
         slot.bytes.extend_from_slice(bytes);
         let (op, seen) = (self.op, self.seen(key.0));
-        let result = self.with_trigger(&slot, active.window, (at, seen), false, |trigger, ctx| {
+        let result = self.with_trigger(&slot, active, (at, seen), false, |trigger, ctx| {
             Blame::on(op, || match domain {
                 TimeDomain::Event => trigger.on_event_time(at, ctx),
                 TimeDomain::Processing => trigger.on_processing_time(at, ctx),
@@ -149,7 +151,7 @@ where
             key: fired.key,
             slot: fired.slot,
             window,
-            firing: firing(fired, self.manner.domain, self.manner.has_end, self.processing),
+            firing: firing(fired, self.manner, self.processing),
             watermark: fired.seen,
             processing: self.processing,
             tables: &mut kept.tables,
@@ -200,19 +202,18 @@ where
 }
 
 /// What kind of firing this is.
-fn firing(fired: &Fired<'_>, domain: TimeDomain, has_end: bool, processing: Timestamp) -> Firing {
+fn firing(fired: &Fired<'_>, manner: Manner, processing: Timestamp) -> Firing {
     let end = fired.active.window.max_timestamp();
-    let now = match domain {
-        TimeDomain::Event => fired.seen,
-        TimeDomain::Processing => processing,
+    let at = match (fired.occasion, manner.domain) {
+        (Occasion::Timer(at), _) => at,
+        (Occasion::Record, TimeDomain::Event) => fired.seen,
+        (Occasion::Record, TimeDomain::Processing) => processing,
     };
-    if fired.active.covers_fired {
-        Firing::Merged
-    } else if has_end && now < end {
-        Firing::Early
-    } else if fired.occasion == Occasion::Timer(end) || !has_end {
-        Firing::OnTime
-    } else {
-        Firing::Late
+    match fired.occasion {
+        _ if fired.active.covers_fired => Firing::Merged,
+        _ if !manner.has_end => Firing::OnTime,
+        _ if at < end => Firing::Early,
+        Occasion::Timer(at) if at == end => Firing::OnTime,
+        _ => Firing::Late,
     }
 }

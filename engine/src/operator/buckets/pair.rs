@@ -90,7 +90,7 @@ impl<A: Record, B: Record, K: Key + ?Sized> Contents<FromTwo<A, B>, K> for Pair<
         second.clear(arena, slot)
     }
 
-    fn len(&self) -> u64 {
+    fn windows(&self) -> u64 {
         self.lists.as_ref().map_or(0, |(first, second)| first.len().max(second.len()))
     }
 }

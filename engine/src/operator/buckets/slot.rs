@@ -5,11 +5,11 @@ use crate::key::{Key, Sub};
 use crate::window::TimeWindow;
 
 /// A key and the window that its contents were made for.
-pub(crate) type SlotOf<K> = Sub<K, (i64, i64)>;
+pub type SlotOf<K> = Sub<K, (i64, i64)>;
 
 /// A slot as it travels: its hash, and its stored bytes. Sessions grow, but keep their slot.
 #[derive(Default)]
-pub(crate) struct Slot {
+pub struct Slot {
     pub(crate) hash: KeyHash,
     pub(crate) bytes: Vec<u8>,
 }

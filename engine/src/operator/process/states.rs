@@ -1,6 +1,5 @@
 //! The states that a process function declares, and how it reaches them.
 
-use std::any::Any;
 use std::marker::PhantomData;
 
 use super::timers::{NamedTimer, Timers};
@@ -12,9 +11,10 @@ use crate::operator::OpId;
 use crate::operator::failure::Cause;
 use crate::operator::segment::OpenContext;
 use crate::operator::store::{Contents, Opening, Store};
+use crate::operator::tables::Tables;
 use crate::record::Record;
 use crate::runtime::snapshot::OperatorSnapshot;
-use crate::state::{StateError, Table, TableMeta};
+use crate::state::{StateError, Table};
 use crate::window::TimeDomain;
 
 /// One value per key (Flink's `ValueState`): what [`States::value`] gives, to be kept in a field of the function.
@@ -33,7 +33,7 @@ impl<V> Default for ValueState<V> {
 /// Where a function declares what it keeps. The names are the identity of states in checkpoints.
 pub struct States<'a, K: Key + ?Sized> {
     pub(super) opening: Opening<'a>,
-    tables: Vec<(&'static str, Box<dyn AnyTable>)>,
+    tables: Tables,
     timers: Timers<K>,
     /// The first thing that went wrong.
     failed: Option<Cause>,
@@ -43,7 +43,7 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     pub(super) fn new(context: &'a OpenContext, op: OpId) -> Result<Self, Cause> {
         let mut opening = Opening::new(context, op)?;
         let timers = Timers::open(&mut opening)?;
-        Ok(States { opening, tables: Vec::new(), timers, failed: None })
+        Ok(States { opening, tables: Tables::default(), timers, failed: None })
     }
 
     /// All is declared.
@@ -56,14 +56,14 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
 
     /// One value per key under this name. A state that the checkpoint does not know begins empty.
     pub fn value<V: Record>(&mut self, name: &'static str) -> ValueState<V> {
-        let slot = self.tables.len();
-        match self.opening.table::<K, V>(name) {
-            Ok(table) => self.tables.push((name, Box::new(table))),
+        let slot = match self.opening.table::<K, V>(name) {
+            Ok(table) => Some(self.tables.push(name, table)),
             Err(cause) => {
                 self.failed.get_or_insert(cause);
+                None
             }
-        }
-        ValueState { slot: Some(slot), value: PhantomData }
+        };
+        ValueState { slot, value: PhantomData }
     }
 
     /// A timer of event time of which each key has at most one: setting it replaces the one there is.
@@ -85,29 +85,10 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     }
 }
 
-/// A table whose type of values only its handle knows.
-pub(super) trait AnyTable {
-    fn meta(&self) -> TableMeta;
-    fn len(&self) -> u64;
-    fn as_any(&mut self) -> &mut dyn Any;
-}
-
-impl<K: Key + ?Sized, V: Record> AnyTable for Table<K, V> {
-    fn meta(&self) -> TableMeta {
-        Table::meta(self)
-    }
-    fn len(&self) -> u64 {
-        Table::len(self)
-    }
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
-    }
-}
-
 /// All that a function keeps on one shard: its states and its timers.
 pub(super) struct Kept<K: Key + ?Sized> {
     pub(super) store: Store,
-    pub(super) tables: Vec<(&'static str, Box<dyn AnyTable>)>,
+    pub(super) tables: Tables,
     pub(super) timers: Timers<K>,
 }
 
@@ -118,11 +99,7 @@ impl<K: Key + ?Sized> Kept<K> {
     /// Where the handle was not declared in `open`.
     #[inline]
     fn parts<V: Record>(&mut self, state: &ValueState<V>) -> (&mut Table<K, V>, &mut Arena) {
-        let slot = state
-            .slot
-            .expect("a state is used that was not declared: do so in `open`, with states.value(..)");
-        let table = self.tables[slot].1.as_any().downcast_mut();
-        (table.expect("a handle has the type of its table"), self.store.arena())
+        (self.tables.of(state.slot), self.store.arena())
     }
 
     pub(super) fn get<V: Record>(
@@ -154,14 +131,12 @@ impl<K: Key + ?Sized> Kept<K> {
     }
 
     pub(super) fn keys(&self) -> u64 {
-        self.tables.iter().map(|(_, table)| table.len()).max().unwrap_or(0)
+        self.tables.keys()
     }
 
     pub(super) fn save(&self, words: Writer) -> OperatorSnapshot {
         let mut contents = Contents::default();
-        for (name, table) in &self.tables {
-            contents.table(name, table.meta());
-        }
+        self.tables.list(&mut contents);
         self.timers.save(&mut contents);
         self.store.snapshot(contents.own(words))
     }

@@ -42,6 +42,14 @@ pub(super) fn event_timer<S>(at: Timestamp, ctx: &mut TriggerContext<'_, S>) -> 
     TriggerResult::Continue
 }
 
+/// The window has grown. A timer of a window that was open stands before its new end, and is registered anew there ([`event_timer`]); that of one
+/// that has fired is gone.
+pub(super) fn event_merge<S>(ctx: &mut TriggerContext<'_, S>) {
+    if ctx.is_reopened() {
+        ctx.register_event_timer(ctx.window().max_timestamp());
+    }
+}
+
 pub(super) fn processing_element<S>(ctx: &mut TriggerContext<'_, S>) -> TriggerResult {
     if ctx.is_first() {
         ctx.register_processing_timer(ctx.window().max_timestamp());
@@ -69,6 +77,10 @@ impl<T: Record> Trigger<T> for EventTimeTrigger {
 
     fn on_event_time(&self, at: Timestamp, ctx: &mut TriggerContext<'_, ()>) -> TriggerResult {
         event_timer(at, ctx)
+    }
+
+    fn on_merge(&self, _: Option<&()>, ctx: &mut TriggerContext<'_, ()>) {
+        event_merge(ctx);
     }
 }
 
@@ -101,5 +113,9 @@ impl<T: Record> Trigger<T> for AtEnd {
 
     fn on_processing_time(&self, at: Timestamp, ctx: &mut TriggerContext<'_, ()>) -> TriggerResult {
         processing_timer(at, ctx)
+    }
+
+    fn on_merge(&self, _: Option<&()>, ctx: &mut TriggerContext<'_, ()>) {
+        event_merge(ctx);
     }
 }

@@ -1,6 +1,6 @@
 //! Firing again and again while the window is open.
 
-use super::at_end::{event_element, event_timer};
+use super::at_end::{event_element, event_merge, event_timer};
 use crate::element::Timestamp;
 use crate::record::{Record, View};
 use crate::time::{Span, Tick};
@@ -81,6 +81,7 @@ impl<T: Record> Trigger<T> for ContinuousEventTimeTrigger {
         if let Some(at) = earlier(absorbed, ctx) {
             ctx.register_event_timer(at);
         }
+        event_merge(ctx);
     }
 }
 
