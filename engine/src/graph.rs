@@ -81,6 +81,10 @@ pub enum Partitioner {
     Rebalance,
     /// To the same shard.
     Forward,
+    /// To the first shard.
+    Global,
+    /// To all shards.
+    Broadcast,
 }
 
 impl Partitioner {
@@ -89,6 +93,8 @@ impl Partitioner {
             Partitioner::Hash => "HASH",
             Partitioner::Rebalance => "REBALANCE",
             Partitioner::Forward => "FORWARD",
+            Partitioner::Global => "GLOBAL",
+            Partitioner::Broadcast => "BROADCAST",
         }
     }
 }

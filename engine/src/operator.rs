@@ -40,7 +40,10 @@ pub(crate) mod window;
 pub use buckets::{Elements, PerKey, PerWindow, ProcessWindow, ProcessWindowContext, WindowStates};
 pub use failure::{Cause, Failure};
 pub use flat_map::Out;
-pub use process::{KeyedContext, KeyedProcess, NamedTimer, States, Timer, ValueState};
+pub use process::{
+    BroadcastContext, BroadcastMap, CoProcess, KeyedBroadcastProcess, KeyedCoProcess, KeyedContext,
+    KeyedProcess, NamedTimer, Process, ProcessContext, States, Timer, ValueState,
+};
 pub use side::Tag;
 pub use value::Value;
 pub use window::finish::{DropLate, OnLate};

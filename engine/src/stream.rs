@@ -15,6 +15,8 @@
 //! # }
 //! ```
 
+mod broadcasts;
+mod connects;
 mod count_windows;
 mod ends;
 mod exchanges;
@@ -31,6 +33,8 @@ mod window_kinds;
 mod windows;
 mod windows_note;
 
+pub use broadcasts::{BroadcastStream, ConnectedBroadcast};
+pub use connects::{Both, Connected, ConnectedKeyed};
 pub use exchanges::Keyed;
 pub use folds::Sum;
 pub use sources::{Assigned, Ingestion, Marked, SourceStream, Untimed};

@@ -1,5 +1,8 @@
 //! Process functions: state, timers and clocks per key.
 
+mod broadcast;
+mod connected;
+
 use millstream::operator::{KeyedContext, KeyedProcess, NamedTimer, States, Timer, ValueState};
 use millstream::prelude::*;
 use millstream::time::Ticks;

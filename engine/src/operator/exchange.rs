@@ -263,7 +263,43 @@ impl Tail for Rebalance {
     exchange_control!();
 }
 
-/// An exchange without keys to the same shard, where a new chain begins.
+/// An exchange that gives every record to every shard.
+pub(crate) struct Broadcast {
+    outlets: Outlets,
+}
+
+impl Broadcast {
+    pub(crate) fn new(outlets: Outlets) -> Self {
+        Broadcast { outlets }
+    }
+
+    fn opened(&mut self, context: &OpenContext) {
+        self.outlets.open(context);
+    }
+}
+
+impl<C: Chain> Push<C> for Broadcast
+where
+    C::Record: Record,
+{
+    fn push(&mut self, item: C::Item<'_>, at: Timestamp) {
+        for lane in 0..self.outlets.lanes.len() {
+            let appended = C::append_unkeyed(&item, at, &mut self.outlets.lanes[lane]);
+            self.outlets.appended(appended);
+        }
+    }
+
+    fn tail(&mut self) -> &mut dyn Tail {
+        self
+    }
+}
+
+impl Tail for Broadcast {
+    exchange_control!();
+}
+
+/// An exchange that gives every record to the first lane: without keys to the same shard, where a new chain begins, or to the first shard
+/// (Flink's `global`).
 pub(crate) struct Forward {
     outlets: Outlets,
 }
@@ -297,15 +333,19 @@ impl Tail for Forward {
     exchange_control!();
 }
 
-/// Whether a restored record of a channel belongs to a shard, where the number of shards has changed. `hash` is the record's.
+/// Whether a restored record of a channel belongs to a shard, where the number of shards has changed from `before`. `hash` is the record's.
 pub(crate) fn belongs(
     partitioner: Partitioner,
     (from, to): (ShardId, ShardId),
     hash: impl FnOnce() -> KeyHash,
+    before: u16,
     (shard, shards): (ShardId, u16),
 ) -> bool {
     match partitioner {
         Partitioner::Hash => hash().shard(shards) == shard,
+        Partitioner::Global => shard == ShardId(0),
+        // A copy of what is broadcast goes with its own records: see `Opening::copied_table`.
+        Partitioner::Broadcast => to.0 == shard.0 % before,
         // Dealt by the old channel, so that order within it is kept.
         Partitioner::Rebalance | Partitioner::Forward => (from.0.wrapping_add(to.0)) % shards == shard.0,
     }

@@ -161,22 +161,43 @@ impl OperatorState {
         Ok(OldShard { arena, groups: KeyGroups::of_shard(shard, restored.shards()) })
     }
 
-    /// Takes over the entries of an old shard's table that belong to this shard, beginning at `from`.
+    /// Takes over the entries of an old shard's table that belong to this shard.
     pub(crate) fn import<K: Key + ?Sized, V: Record>(
         &mut self,
         state: &State<K, V>,
         into: &mut Table<K, V>,
         old: &mut OldShard,
         meta: TableMeta,
-        from: Option<KeyHash>,
     ) -> Result<(), StateError> {
-        let table = Table::<K, V>::restore(&mut old.arena, meta, &state.name)?;
         let mine = KeyGroups {
             start: self.mine.start.max(old.groups.start),
             end: self.mine.end.min(old.groups.end),
         };
         let Some(last) = mine.last_hash() else { return Ok(()) };
-        let mut next = Some(mine.first_hash().max(from.unwrap_or_default()));
+        self.import_hashes(state, into, old, meta, (mine.first_hash(), last))
+    }
+
+    /// Takes over all entries of an old shard's table.
+    pub(crate) fn copy<K: Key + ?Sized, V: Record>(
+        &mut self,
+        state: &State<K, V>,
+        into: &mut Table<K, V>,
+        old: &mut OldShard,
+        meta: TableMeta,
+    ) -> Result<(), StateError> {
+        self.import_hashes(state, into, old, meta, (KeyHash(0), KeyHash(u64::MAX)))
+    }
+
+    fn import_hashes<K: Key + ?Sized, V: Record>(
+        &mut self,
+        state: &State<K, V>,
+        into: &mut Table<K, V>,
+        old: &mut OldShard,
+        meta: TableMeta,
+        (first, last): (KeyHash, KeyHash),
+    ) -> Result<(), StateError> {
+        let table = Table::<K, V>::restore(&mut old.arena, meta, &state.name)?;
+        let mut next = Some(first);
         let mut moved: Vec<(KeyHash, Vec<u8>, Vec<u8>)> = Vec::new();
         while let Some(from) = next.filter(|from| *from <= last) {
             next = table.walk_raw(&mut old.arena, from, last, IMPORT_PAGES, |hash, key, value| {

@@ -36,13 +36,19 @@
 //! }
 //! ```
 
+mod broadcast;
+mod co;
 mod context;
 mod keyed;
+mod plain;
 mod running;
 mod states;
 mod timers;
 
+pub use broadcast::{BroadcastContext, BroadcastMap, KeyedBroadcastProcess, KeyedBroadcastProcessing};
+pub use co::{KeyedCoProcess, KeyedCoProcessing};
 pub use context::KeyedContext;
 pub use keyed::{KeyedProcess, KeyedProcessing};
+pub use plain::{CoProcess, CoProcessing, FlatMapBoth, MapBoth, Process, ProcessContext, Processing};
 pub use states::{States, ValueState};
 pub use timers::{NamedTimer, Timer};

@@ -149,10 +149,28 @@ impl<'a> Opening<'a> {
         let mut table = self.states.create(&state);
         for before in &mut self.before {
             if let Some(meta) = before.contents.meta_of(name) {
-                self.states
-                    .import(&state, &mut table, &mut before.shard, meta, None)
-                    .map_err(Cause::state)?;
+                self.states.import(&state, &mut table, &mut before.shard, meta).map_err(Cause::state)?;
             }
+        }
+        Ok(table)
+    }
+
+    /// The table of this name, of which every shard has a copy. After a rescaling it is that of the shard whose place this one has taken, which
+    /// goes with the records that were on their way there.
+    pub(crate) fn copied_table<K: Key + ?Sized, V: Record>(
+        &mut self,
+        name: &str,
+    ) -> Result<Table<K, V>, Cause> {
+        let state = self.states.declare::<K, V>(self.context, name)?;
+        if let Some(meta) = self.mine.as_ref().and_then(|contents| contents.meta_of(name)) {
+            return self.states.restore(&state, meta).map_err(Cause::state);
+        }
+        let mut table = self.states.create(&state);
+        let shards = self.before.len();
+        if let Some(before) = self.before.get_mut(self.context.shard.index() % shards.max(1))
+            && let Some(meta) = before.contents.meta_of(name)
+        {
+            self.states.copy(&state, &mut table, &mut before.shard, meta).map_err(Cause::state)?;
         }
         Ok(table)
     }

@@ -261,7 +261,7 @@ impl Restored {
             }
             let ends = (channel.from, channel.to);
             let belongs = |batch: &Batch<'_>, index: usize| {
-                exchange::belongs(partitioner, ends, || batch.hashes()[index], (shard, shards))
+                exchange::belongs(partitioner, ends, || batch.hashes()[index], self.shards(), (shard, shards))
             };
             let frames = reroute(&channel.frames, shape, belongs)?;
             if !frames.is_empty() {

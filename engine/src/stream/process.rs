@@ -1,11 +1,13 @@
-//! Process functions on streams.
+//! Process functions on one stream.
 
 use std::panic::Location;
 
+use super::exchanges::begin;
 use super::{Keyed, Stream};
 use crate::key::Key;
 use crate::operator::keyed::FromExchange;
-use crate::operator::{KeyedProcess, process::KeyedProcessing};
+use crate::operator::process::{KeyedProcessing, Processing};
+use crate::operator::{Chain, KeyedProcess, Process};
 use crate::record::Record;
 
 impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
@@ -16,5 +18,15 @@ impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
         function: F,
     ) -> Stream<F::Out, FromExchange<KeyedProcessing<T, K, F>>> {
         self.begin("process", true, Location::caller(), |op| KeyedProcessing::new(op, function))
+    }
+}
+
+impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
+    /// Gives every record to a function that sees the clocks and can give records out beside. It begins a chain of its own on the same
+    /// shard; state and timers need a key.
+    #[track_caller]
+    pub fn process<F: Process<T>>(self, function: F) -> Stream<F::Out, FromExchange<Processing<T, F>>> {
+        let input = self.forward();
+        begin(vec![input], "process", false, Location::caller(), |op| Processing::new(op, function))
     }
 }

@@ -1,5 +1,6 @@
 //! What a process function can do while it handles a record or a timer.
 
+use super::broadcast::BroadcastMap;
 use super::states::{Kept, ValueState};
 use super::timers::NamedTimer;
 use crate::element::{KeyHash, Timestamp};
@@ -7,7 +8,7 @@ use crate::key::{HashSeed, Key};
 use crate::operator::OpId;
 use crate::operator::failure::{Cause, raise};
 use crate::operator::side::Tag;
-use crate::record::Record;
+use crate::record::{Record, View};
 use crate::state::StateError;
 use crate::window::TimeDomain;
 
@@ -85,6 +86,22 @@ impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
         let value = self.get(state)?;
         self.clear(state);
         Some(value)
+    }
+
+    /// What a broadcast map holds under a key. Only a broadcast record can change it.
+    pub fn look_up<Q: Key, V: Record>(&mut self, map: &BroadcastMap<Q, V>, key: &Q) -> Option<V> {
+        let got = self.kept.look_up(map, key, self.seed);
+        self.check(got)
+    }
+
+    /// Shows all that a broadcast map holds, in an order that is the same on every shard.
+    pub fn each_of<Q: Key, V: Record>(
+        &mut self,
+        map: &BroadcastMap<Q, V>,
+        each: impl FnMut(Q::Owned, &View<V>),
+    ) {
+        let shown = self.kept.each_of(map, self.seed, each);
+        self.check(shown);
     }
 
     /// Registers a timer of event time for the key: it fires when the watermark has come to `at`, or at the next watermark if that has

@@ -9,7 +9,7 @@ use super::timers::Timer;
 use crate::arena::Arena;
 use crate::element::{Epoch, Timestamp};
 use crate::key::Key;
-use crate::operator::failure::{Cursor, Failure};
+use crate::operator::failure::Failure;
 use crate::operator::inputs::One;
 use crate::operator::keyed::{Fed, Firing, FromExchange, Operator};
 use crate::operator::segment::OpenContext;
@@ -64,16 +64,11 @@ impl<T: Record, K: Key + ?Sized, F: KeyedProcess<T, K>> Operator for KeyedProces
     runs_keyed!();
 
     fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &BatchOf<'_, T>, push: &mut P) {
-        let mut cursor = Cursor::new();
-        for (index, &at) in batch.timestamps().iter().enumerate() {
-            (cursor.index, cursor.at) = (index, at);
-            let function = &mut self.function;
-            self.running.record(
-                (batch.hashes()[index], batch.key_bytes::<K>(index)),
-                at,
-                |ctx| function.process(batch.record(index), ctx),
-                |record, at| push.push(record, at),
-            );
-        }
+        let function = &mut self.function;
+        self.running.batch(
+            batch,
+            |record, ctx| function.process(record, ctx),
+            |record, at| push.push(record, at),
+        );
     }
 }

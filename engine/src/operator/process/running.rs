@@ -1,16 +1,19 @@
 //! What functions on keyed streams run on, whichever their shape: the states, timers and clocks of one shard.
 
+use super::broadcast::BroadcastContext;
 use super::context::{Clocks, KeyedContext};
 use super::states::{Kept, States};
 use super::timers::Timer;
 use crate::arena::Arena;
 use crate::checkpoint::codec::Writer;
-use crate::element::{KeyHash, Timestamp};
+use crate::element::Timestamp;
 use crate::key::{HashSeed, Key};
 use crate::operator::OpId;
-use crate::operator::failure::{Blame, Cause, Failure, raise};
+use crate::operator::failure::{Blame, Cause, Cursor, Failure, raise};
 use crate::operator::keyed::Firing;
 use crate::operator::segment::OpenContext;
+use crate::operator::typed::BatchOf;
+use crate::record::{Record, View};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::timers::{Due, Pop};
@@ -70,20 +73,42 @@ impl<K: Key + ?Sized, U> Running<K, U> {
         Ok(())
     }
 
-    /// Calls the function for a record of a key, and gives out what it gives out.
+    /// Calls the function for every record of a batch, and gives out what it gives out.
     #[inline(always)]
-    pub(super) fn record(
+    pub(super) fn batch<T: Record>(
         &mut self,
-        (hash, key): (KeyHash, &[u8]),
-        at: Timestamp,
-        call: impl FnOnce(&mut KeyedContext<'_, K, U>),
+        batch: &BatchOf<'_, T>,
+        mut call: impl FnMut(&View<T>, &mut KeyedContext<'_, K, U>),
         mut give: impl FnMut(U, Timestamp),
     ) {
         let kept = self.kept.as_mut().expect("open comes before the first batch");
         let (op, seed, clocks) = (self.op, self.seed, self.clocks);
-        let mut context = KeyedContext { op, seed, hash, key, at, clocks, kept, out: &mut self.out };
-        Blame::on(op, || call(&mut context));
-        self.out.drain(..).for_each(|(record, at)| give(record, at));
+        let mut cursor = Cursor::new();
+        for (index, &at) in batch.timestamps().iter().enumerate() {
+            (cursor.index, cursor.at) = (index, at);
+            let (hash, key) = (batch.hashes()[index], batch.key_bytes::<K>(index));
+            let mut context = KeyedContext { op, seed, hash, key, at, clocks, kept, out: &mut self.out };
+            Blame::on(op, || call(batch.record(index), &mut context));
+            self.out.drain(..).for_each(|(record, at)| give(record, at));
+        }
+    }
+
+    /// Calls the function for every broadcast record of a batch.
+    pub(super) fn broadcast<B: Record>(
+        &mut self,
+        batch: &BatchOf<'_, B>,
+        mut call: impl FnMut(&View<B>, &mut BroadcastContext<'_, K, U>),
+        mut give: impl FnMut(U, Timestamp),
+    ) {
+        let kept = self.kept.as_mut().expect("open comes before the first batch");
+        let (op, seed, watermark) = (self.op, self.seed, self.clocks.watermark);
+        let mut cursor = Cursor::new();
+        for (index, &at) in batch.timestamps().iter().enumerate() {
+            (cursor.index, cursor.at) = (index, at);
+            let mut context = BroadcastContext { op, seed, at, watermark, kept, out: &mut self.out };
+            Blame::on(op, || call(batch.record(index), &mut context));
+            self.out.drain(..).for_each(|(record, at)| give(record, at));
+        }
     }
 
     /// Event time has come to `at`.
@@ -105,6 +130,8 @@ impl<K: Key + ?Sized, U> Running<K, U> {
         give: impl FnMut(U, Timestamp),
     ) -> Firing {
         self.clocks.processing = now;
+        let kept = self.kept.as_mut().expect("open comes first");
+        kept.look_at_clock(now).unwrap_or_else(|error| raise(self.op, Cause::state(error)));
         self.fire(TimeDomain::Processing, now, call, give)
     }
 

@@ -2,10 +2,11 @@
 
 use std::marker::PhantomData;
 
+use super::broadcast::BroadcastMap;
 use super::timers::{NamedTimer, Timers};
 use crate::arena::Arena;
 use crate::checkpoint::codec::Writer;
-use crate::element::KeyHash;
+use crate::element::{KeyHash, Timestamp};
 use crate::key::Key;
 use crate::operator::OpId;
 use crate::operator::failure::Cause;
@@ -15,6 +16,7 @@ use crate::operator::tables::Tables;
 use crate::record::Record;
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::{StateError, Table};
+use crate::timers::Overdue;
 use crate::window::TimeDomain;
 
 /// One value per key (Flink's `ValueState`): what [`States::value`] gives, to be kept in a field of the function.
@@ -35,6 +37,7 @@ pub struct States<'a, K: Key + ?Sized> {
     pub(super) opening: Opening<'a>,
     tables: Tables,
     timers: Timers<K>,
+    overdue: Overdue,
     /// The first thing that went wrong.
     failed: Option<Cause>,
 }
@@ -43,15 +46,16 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     pub(super) fn new(context: &'a OpenContext, op: OpId) -> Result<Self, Cause> {
         let mut opening = Opening::new(context, op)?;
         let timers = Timers::open(&mut opening)?;
-        Ok(States { opening, tables: Tables::default(), timers, failed: None })
+        Ok(States { opening, tables: Tables::default(), timers, overdue: Overdue::default(), failed: None })
     }
 
     /// All is declared.
     pub(super) fn finish(self) -> Result<Kept<K>, Cause> {
-        match self.failed {
-            Some(cause) => Err(cause),
-            None => Ok(Kept { store: self.opening.finish()?, tables: self.tables, timers: self.timers }),
+        if let Some(cause) = self.failed {
+            return Err(cause);
         }
+        let overdue = Some(self.overdue);
+        Ok(Kept { store: self.opening.finish()?, tables: self.tables, timers: self.timers, overdue })
     }
 
     /// One value per key under this name. A state that the checkpoint does not know begins empty.
@@ -64,6 +68,24 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
             }
         };
         ValueState { slot, value: PhantomData }
+    }
+
+    /// A map under this name of which every shard has a copy, for a [`KeyedBroadcastProcess`](super::KeyedBroadcastProcess).
+    pub fn broadcast_map<Q: Key, V: Record>(&mut self, name: &'static str) -> BroadcastMap<Q, V> {
+        let slot = match self.opening.copied_table::<Q, V>(name) {
+            Ok(table) => Some(self.tables.push(name, table)),
+            Err(cause) => {
+                self.failed.get_or_insert(cause);
+                None
+            }
+        };
+        BroadcastMap { slot, types: PhantomData }
+    }
+
+    /// What becomes of timers of processing time that fell due while the job was not running: they [fire](Overdue::Fire) unless said
+    /// otherwise.
+    pub fn overdue(&mut self, policy: Overdue) {
+        self.overdue = policy;
     }
 
     /// A timer of event time of which each key has at most one: setting it replaces the one there is.
@@ -90,9 +112,20 @@ pub(super) struct Kept<K: Key + ?Sized> {
     pub(super) store: Store,
     pub(super) tables: Tables,
     pub(super) timers: Timers<K>,
+    /// What becomes of timers that are overdue when the clock is first looked at.
+    overdue: Option<Overdue>,
 }
 
 impl<K: Key + ?Sized> Kept<K> {
+    /// The clock is looked at: for the first time, that is what decides which timers are overdue.
+    #[inline]
+    pub(super) fn look_at_clock(&mut self, now: Timestamp) -> Result<(), StateError> {
+        if let Some(policy) = self.overdue.take() {
+            self.timers.of(TimeDomain::Processing).apply_overdue(self.store.arena(), policy, now)?;
+        }
+        Ok(())
+    }
+
     /// The table of a state, and the arena it lies in.
     ///
     /// # Panics

@@ -166,7 +166,7 @@ impl<K: Key + ?Sized, V: Record + Clone> Panes<K, V> {
         let mut old = self.tables.old_shard(restored, old_shard, snapshot)?;
         for (end, meta) in slices {
             let into = self.slices.entry(*end).or_insert_with(|| self.tables.create(&self.slice));
-            self.tables.import(&self.slice, into, &mut old, *meta, None)?;
+            self.tables.import(&self.slice, into, &mut old, *meta)?;
         }
         Ok(())
     }

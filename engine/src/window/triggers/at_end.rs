@@ -45,8 +45,9 @@ pub(super) fn event_timer<S>(at: Timestamp, ctx: &mut TriggerContext<'_, S>) -> 
 /// The window has grown. A timer of a window that was open stands before its new end, and is registered anew there ([`event_timer`]); that of one
 /// that has fired is gone.
 pub(super) fn event_merge<S>(ctx: &mut TriggerContext<'_, S>) {
-    if ctx.is_reopened() {
-        ctx.register_event_timer(ctx.window().max_timestamp());
+    let end = ctx.window().max_timestamp();
+    if ctx.is_reopened() && end > ctx.watermark() {
+        ctx.register_event_timer(end);
     }
 }
 
