@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::typed::{BatchOf, trust};
 use crate::channel::Batch;
+use crate::element::Timestamp;
 use crate::record::{Layout, Record};
 
 /// The types of an operator's inputs.
@@ -63,6 +64,16 @@ pub enum EitherBatch<'a, A, B> {
     First(BatchOf<'a, A>),
     /// From the second.
     Second(BatchOf<'a, B>),
+}
+
+impl<A: Record, B: Record> EitherBatch<'_, A, B> {
+    /// The event times of its records.
+    pub fn timestamps(&self) -> &[Timestamp] {
+        match self {
+            EitherBatch::First(batch) => batch.timestamps(),
+            EitherBatch::Second(batch) => batch.timestamps(),
+        }
+    }
 }
 
 impl<A: Record, B: Record> Inputs for Two<A, B> {

@@ -1,9 +1,11 @@
 //! Joins of two keyed streams by event time.
 
+mod as_of;
 mod function;
 mod interval;
 mod side;
 
+pub use as_of::AsOfJoin;
 pub use function::JoinFunction;
 pub(crate) use function::{FullJoin, InnerJoin, LeftJoin, Processed, RightJoin};
 pub use function::{JoinContext, ProcessJoin};

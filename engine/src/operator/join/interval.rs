@@ -267,12 +267,8 @@ where
     }
 
     fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &EitherBatch<'_, A, B>, push: &mut P) {
-        let timestamps = match batch {
-            EitherBatch::First(batch) => batch.timestamps(),
-            EitherBatch::Second(batch) => batch.timestamps(),
-        };
         let mut cursor = Cursor::new();
-        for (index, &at) in timestamps.iter().enumerate() {
+        for (index, &at) in batch.timestamps().iter().enumerate() {
             (cursor.index, cursor.at) = (index, at);
             let taken = match batch {
                 EitherBatch::First(batch) => self.left(batch, index, at),
