@@ -39,6 +39,16 @@ impl Bounds {
     fn bucket(self) -> i64 {
         self.upper.saturating_sub(self.lower).saturating_add(1)
     }
+
+    /// How long a record of the first stream may have to wait for one of the second.
+    fn left_waits(self) -> i64 {
+        self.upper.max(0)
+    }
+
+    /// How long a record of the second stream may have to wait for one of the first.
+    fn right_waits(self) -> i64 {
+        self.lower.saturating_neg().max(0)
+    }
 }
 
 /// The operator of interval joins: `F` is called with pairs, `L` and `M` take late records of either stream.
@@ -99,10 +109,9 @@ where
 
     fn opened(&mut self, context: &OpenContext) -> Result<(), Cause> {
         let mut opening = Opening::new(context, self.op)?;
-        let Bounds { lower, upper } = self.bounds;
-        let bucket = self.bounds.bucket();
-        let left = Side::open(&mut opening, Names::LEFT, F::LEFT, (bucket, upper))?;
-        let right = Side::open(&mut opening, Names::RIGHT, F::RIGHT, (bucket, lower.saturating_neg()))?;
+        let (bounds, bucket) = (self.bounds, self.bounds.bucket());
+        let left = Side::open(&mut opening, Names::LEFT, F::LEFT, (bucket, bounds.left_waits()))?;
+        let right = Side::open(&mut opening, Names::RIGHT, F::RIGHT, (bucket, bounds.right_waits()))?;
         self.progress = Progress::restore(&opening).map_err(Cause::fatal)?;
         self.kept = Some(Kept { store: opening.finish()?, left, right });
         Ok(())
@@ -290,6 +299,13 @@ where
             self.out.drain(..).for_each(|(record, at)| push.push(record, at));
         }
         Firing::More
+    }
+
+    fn holds_back(&self) -> i64 {
+        // What is alone is given out with its own event time, when its last possible partner could have come.
+        let left = if F::LEFT { self.bounds.left_waits() } else { 0 };
+        let right = if F::RIGHT { self.bounds.right_waits() } else { 0 };
+        left.max(right)
     }
 
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {

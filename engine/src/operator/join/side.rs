@@ -61,7 +61,7 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
             timers: opening.timers(names.timers)?,
             partnered: wants_unmatched.then(|| opening.table(names.partnered)).transpose()?,
             length,
-            waits: waits.max(0),
+            waits,
             slot: Slot::default(),
             number: Vec::new(),
         })
