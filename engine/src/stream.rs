@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod all_joins;
 mod as_of_joins;
 mod broadcasts;
 mod connects;
@@ -35,6 +36,7 @@ mod window_kinds;
 mod windows;
 mod windows_note;
 
+pub use all_joins::{AllJoinOf, AllJoined, Others};
 pub use as_of_joins::{AsOfJoinOf, AsOfJoined};
 pub use broadcasts::{BroadcastStream, ConnectedBroadcast};
 pub use connects::{Both, Connected, ConnectedKeyed};

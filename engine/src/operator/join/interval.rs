@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use super::function::{JoinContext, JoinFunction};
+use super::grid::Grid;
 use super::side::{Names, Side};
 use crate::arena::Arena;
 use crate::element::{Epoch, KeyHash, Timestamp};
@@ -109,9 +110,11 @@ where
 
     fn opened(&mut self, context: &OpenContext) -> Result<(), Cause> {
         let mut opening = Opening::new(context, self.op)?;
-        let (bounds, bucket) = (self.bounds, self.bounds.bucket());
-        let left = Side::open(&mut opening, Names::LEFT, F::LEFT, (bucket, bounds.left_waits()))?;
-        let right = Side::open(&mut opening, Names::RIGHT, F::RIGHT, (bucket, bounds.right_waits()))?;
+        let (bounds, length) = (self.bounds, self.bounds.bucket());
+        let left =
+            Side::open(&mut opening, Names::LEFT, F::LEFT, Grid { length, waits: bounds.left_waits() })?;
+        let right =
+            Side::open(&mut opening, Names::RIGHT, F::RIGHT, Grid { length, waits: bounds.right_waits() })?;
         self.progress = Progress::restore(&opening).map_err(Cause::fatal)?;
         self.kept = Some(Kept { store: opening.finish()?, left, right });
         Ok(())
