@@ -12,6 +12,7 @@ mod interval_joins;
 mod partitioning;
 mod process;
 mod programs;
+mod refused;
 mod restarts;
 mod sources;
 mod state;

@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod connected;
+mod overdue;
 
 use millstream::operator::{KeyedContext, KeyedProcess, NamedTimer, States, Timer, ValueState};
 use millstream::prelude::*;
