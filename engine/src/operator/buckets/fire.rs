@@ -9,7 +9,7 @@ use super::{
 use crate::element::{KeyHash, Timestamp};
 use crate::key::Key;
 use crate::operator::Push;
-use crate::operator::failure::{Blame, Cause, raise};
+use crate::operator::failure::{Blame, Cause, KeyAtHand, raise};
 use crate::operator::keyed::{self, FromExchange};
 use crate::state::StateError;
 use crate::timers::Pop;
@@ -84,6 +84,7 @@ where
     ) -> Result<(), StateError> {
         let (window, key_hash, key_bytes) = Slot::split::<K>(bytes);
         let key = (key_hash, key_bytes);
+        let _at_hand = KeyAtHand::<K>::new(key, self.seed);
         let kept = self.kept.as_mut().expect("open comes first");
         let active = match &mut kept.sessions {
             Some(sessions) => match sessions.of_slot(kept.store.arena(), key, window)? {

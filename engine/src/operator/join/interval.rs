@@ -6,16 +6,17 @@ use super::function::{JoinContext, JoinFunction};
 use super::grid::Grid;
 use super::side::{Names, Side};
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::element::{Epoch, KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::operator::buckets::WindowSlot as Slot;
-use crate::operator::failure::{Blame, Cause, Cursor, Failure, raise};
+use crate::operator::failure::{Blame, Cause, Cursor, Failure, KeyAtHand, raise};
 use crate::operator::inputs::{EitherBatch, Two};
 use crate::operator::keyed::{Fed, Firing, FromExchange, Operator};
 use crate::operator::progress::Progress;
 use crate::operator::segment::OpenContext;
 use crate::operator::store::{Contents, Opening, Store};
-use crate::operator::typed::BatchOf;
+use crate::operator::typed::{BatchOf, shown_key};
 use crate::operator::window::finish::OnLate;
 use crate::operator::{OpId, Push, owned_items};
 use crate::record::Record;
@@ -231,12 +232,14 @@ where
             false => kept.right.over(arena, &slot, at, &mut right)?,
         }
         let (_, hash, key) = Slot::split::<K>(&slot.bytes);
+        let at_hand = KeyAtHand::<K>::new((hash, key), self.seed);
         for alone in left.drain(..) {
             self.call((hash, key), (Some(alone.at), None), (Some(&alone.value), None));
         }
         for alone in right.drain(..) {
             self.call((hash, key), (None, Some(alone.at)), (None, Some(&alone.value)));
         }
+        drop(at_hand);
         (self.left, self.right, self.slot) = (left, right, slot);
         Ok(Pop::Due)
     }
@@ -271,6 +274,10 @@ where
 
     fn op(&self) -> OpId {
         self.op
+    }
+
+    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+        shown_key::<K>(batch, index, self.seed)
     }
 
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {

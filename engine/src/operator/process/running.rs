@@ -6,14 +6,15 @@ use super::context::{Clocks, KeyedContext};
 use super::states::{Kept, States};
 use super::timers::Timer;
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::checkpoint::codec::Writer;
 use crate::element::Timestamp;
 use crate::key::{HashSeed, Key};
 use crate::operator::OpId;
-use crate::operator::failure::{Blame, Cause, Cursor, Failure, raise};
+use crate::operator::failure::{Blame, Cause, Cursor, Failure, KeyAtHand, raise};
 use crate::operator::keyed::Firing;
 use crate::operator::segment::OpenContext;
-use crate::operator::typed::BatchOf;
+use crate::operator::typed::{BatchOf, shown_key};
 use crate::record::{Record, View};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::OperatorSnapshot;
@@ -47,6 +48,10 @@ impl<K: Key + ?Sized, U> Running<K, U> {
 
     pub(super) fn op(&self) -> OpId {
         self.op
+    }
+
+    pub(super) fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+        shown_key::<K>(batch, index, self.seed)
     }
 
     /// Opens what the function declares.
@@ -160,6 +165,7 @@ impl<K: Key + ?Sized, U> Running<K, U> {
                 TimeDomain::Processing => Timestamp::MIN,
             };
             let (hash, key) = (self.due.hash, &self.due.key[..]);
+            let _at_hand = KeyAtHand::<K>::new((hash, key), seed);
             let mut context = KeyedContext { op, seed, hash, key, at, clocks, kept, out: &mut self.out };
             let timer = Timer { at: self.due.at, domain, name: name.as_deref() };
             Blame::on(op, || call(timer, &mut context));
@@ -220,6 +226,10 @@ macro_rules! runs_keyed {
 
         fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
             self.running.open(context, |states| self.function.open(states))
+        }
+
+        fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+            self.running.show_key(batch, index)
         }
 
         fn watermark<P: Push<FromExchange<Self>>>(&mut self, at: Timestamp, push: &mut P) -> Firing {
