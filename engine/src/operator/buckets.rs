@@ -25,6 +25,8 @@ mod list;
 mod pair;
 mod sessions;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use accumulated::Accumulated;
 pub use contents::Contents;
