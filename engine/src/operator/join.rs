@@ -3,6 +3,8 @@
 mod function;
 mod interval;
 mod side;
+#[cfg(test)]
+mod tests;
 
 pub use function::JoinFunction;
 pub(crate) use function::{FullJoin, InnerJoin, LeftJoin, Processed, RightJoin};

@@ -76,8 +76,10 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
     }
 
     fn bucket_of(&self, at: Timestamp) -> TimeWindow {
-        let start = at.0 - at.0.rem_euclid(self.length).min(at.0.saturating_sub(i64::MIN));
-        TimeWindow { start: Timestamp(start), end: Timestamp(start.saturating_add(self.length)) }
+        let behind = at.0.rem_euclid(self.length);
+        // Cut off where time begins and ends.
+        let (start, end) = (at.0.saturating_sub(behind), at.0.saturating_add(self.length - behind));
+        TimeWindow { start: Timestamp(start), end: Timestamp(end) }
     }
 
     /// When a record that came at `at`, or a bucket whose last record could, is waited for no longer.
@@ -86,7 +88,13 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
         Timestamp(at.0.saturating_add(self.waits).min(i64::MAX - 1))
     }
 
-    /// Keeps a record. Gives its number in its bucket.
+    /// The first time of a record that is still waited for at this watermark.
+    fn waited_from(&self, seen: Timestamp) -> Timestamp {
+        let over = seen.0.checked_sub(self.waits);
+        over.map_or(Timestamp::MIN, |over| Timestamp(over.saturating_add(1)))
+    }
+
+    /// Keeps a record.
     pub(super) fn add(
         &mut self,
         arena: &mut Arena,
@@ -121,15 +129,18 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
         partnered.insert(arena, hash, &self.number, &()).map(drop)
     }
 
-    /// Hands the records of a key out that came from the first time to the last, both included, in the order of their buckets and their
-    /// arrival, and notes that they have a partner.
+    /// Hands the records of a key out that are of the first time to the last, both included, and are still waited for at the watermark `seen`:
+    /// in the order of their buckets and their arrival. Notes that they have a partner.
     pub(super) fn partners(
         &mut self,
         arena: &mut Arena,
         key: (KeyHash, &[u8]),
         (from, to): (Timestamp, Timestamp),
+        seen: Timestamp,
         found: &mut Vec<Timed<T>>,
     ) -> Result<(), StateError> {
+        // A bucket may keep what is over: whether that meets anybody must not depend on the others in it.
+        let from = from.max(self.waited_from(seen));
         let mut numbers = Vec::new();
         let mut bucket = self.bucket_of(from);
         loop {
@@ -176,6 +187,8 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
                 let hash = RecordOf::<K>::encode_parts(slot.hash, &slot.bytes, &number, &mut self.number);
                 if !partnered.contains(arena, hash, &self.number)? {
                     alone.push(record);
+                    // Another record of the same time may still come, and be over in its turn.
+                    self.lists.remove(arena, slot, number)?;
                 }
             }
             if is_last {
@@ -189,5 +202,11 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
             self.lists.clear(arena, slot)?;
         }
         Ok(())
+    }
+
+    /// How many lists, timers, and notes of partners there are.
+    #[cfg(test)]
+    pub(super) fn left_behind(&self) -> [u64; 3] {
+        [self.lists.len(), self.timers.len(), self.partnered.as_ref().map_or(0, Table::len)]
     }
 }

@@ -137,11 +137,17 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
         }
     }
 
+    /// The clock has gone on while no shard looked at it.
+    pub fn set_clock(&mut self, now: i64) {
+        self.now = Timestamp(now);
+    }
+
     /// Lets the clock of a shard go on, as [`Driver::watermark`].
     pub fn clock(&mut self, shard: usize, now: i64, mut between: impl FnMut(&mut Self)) {
         self.now = Timestamp(now);
         let wakes = self.shards[shard].next_clock().is_some_and(|next| next <= self.now);
         let (mut pieces, given) = (0, self.out.0.len());
+        self.shards[shard].set_clock(self.now);
         while self.shards[shard].clock(Timestamp(now), &mut self.out) == Firing::More {
             pieces += 1;
             assert!(pieces < 1_000_000, "it does not come to its end");
@@ -161,18 +167,18 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
         let watermarks = self.watermarks.clone();
         let now = shards.unwrap_or(watermarks.len() as u16);
         self.open(now, Some(Arc::new(restored)));
+        let shards = 0..usize::from(now);
+        self.shards.iter_mut().for_each(|operator| operator.set_clock(self.now));
+        if shards.len() == watermarks.len() {
+            self.watermarks = watermarks;
+        } else {
+            self.fresh_maps = true;
+            let least = watermarks.into_iter().min().unwrap();
+            shards.clone().for_each(|shard| self.watermark(shard, least.0, |_| {}));
+        }
         if self.now > Timestamp::MIN {
             // As in every step of a shard, before it takes input.
-            (0..usize::from(now)).for_each(|shard| self.clock(shard, self.now.0, |_| {}));
-        }
-        if usize::from(now) == watermarks.len() {
-            self.watermarks = watermarks;
-            return;
-        }
-        self.fresh_maps = true;
-        let least = watermarks.into_iter().min().unwrap();
-        for shard in 0..now {
-            self.watermark(usize::from(shard), least.0, |_| {});
+            shards.for_each(|shard| self.clock(shard, self.now.0, |_| {}));
         }
     }
 

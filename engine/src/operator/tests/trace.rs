@@ -17,8 +17,8 @@ use crate::record::Record;
 /// How many keys there are.
 pub const KEYS: u64 = 5;
 
-/// What event time is when it is first known.
-const START: i64 = -60;
+/// What event time is when it is first known. Records are of times from then to as far behind 0.
+const START: i64 = -40;
 
 /// A record on its way to an input.
 #[derive(Clone)]
@@ -38,8 +38,8 @@ pub enum Event<T> {
     Advance(Option<usize>, i64, Option<Cut>),
     /// The clock goes on.
     Clock(i64, Option<Cut>),
-    /// A checkpoint, and a restart on so many shards.
-    Restart(u16),
+    /// A checkpoint, and a restart on so many shards when the clock has gone on by so much.
+    Restart(u16, i64),
     /// Event time of all shards comes to its end.
     End,
 }
@@ -62,7 +62,7 @@ impl<T: Debug> Debug for Event<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cut = match self {
             Event::Records(records, most) => return write!(f, "records {records:?}, {most} a batch"),
-            Event::Restart(shards) => return write!(f, "restart on {shards} shards"),
+            Event::Restart(shards, by) => return write!(f, "restart on {shards} shards, clock by {by}"),
             Event::End => return write!(f, "end"),
             Event::Advance(Some(shard), by, cut) => {
                 write!(f, "event time of shard {shard} by {by}")?;
@@ -89,7 +89,7 @@ pub fn traces<T: Debug + Clone + 'static>(
     ports: usize,
     record: impl Strategy<Value = T> + 'static,
 ) -> impl Strategy<Value = Vec<Event<T>>> {
-    let sent = (0..ports, 0..KEYS, -60i64..60, record);
+    let sent = (0..ports, 0..KEYS, START..-START, record);
     let sent = sent.prop_map(|(port, key, at, record)| Sent { port, key, at, record });
     let records = (proptest::collection::vec(sent, 1..7), 1usize..5);
     let records = records.prop_map(|(records, most)| Event::Records(records, most));
@@ -105,7 +105,7 @@ pub fn traces<T: Debug + Clone + 'static>(
         12 => records,
         8 => advance,
         5 => clock,
-        2 => (1u16..4).prop_map(Event::Restart),
+        2 => (1u16..4, 0i64..10).prop_map(|(shards, by)| Event::Restart(shards, by)),
     ];
     let end = prop_oneof![1 => Just(false), 3 => Just(true)];
     (proptest::collection::vec(event, 1..20), end).prop_map(|(mut events, end)| {
@@ -137,8 +137,9 @@ pub trait Oracle<T> {
     /// The clock of these keys comes to `now`.
     fn clock(&mut self, keys: &[u64], now: i64);
 
-    /// The operator starts from a checkpoint; the clock of all keys is looked at afterwards.
-    fn restart(&mut self) {}
+    /// The operator starts from a checkpoint at a time of the clock. Event time of all keys comes anew where they are on other shards; then
+    /// their clock is looked at.
+    fn restart(&mut self, now: i64);
 
     /// What was given out since the last call: in this order, but that within each of the groups is open.
     fn take(&mut self) -> Vec<Vec<Self::Given>>;
@@ -206,17 +207,19 @@ where
                 self.settle(*cut);
                 self.clock(self.now + by, *cut);
             }
-            Event::Restart(shards) => {
-                self.oracle.restart();
+            Event::Restart(shards, by) => {
+                self.now += by;
+                self.driver.set_clock(self.now);
+                self.oracle.restart(self.now);
                 self.driver.restore(Some(*shards));
                 self.mixed |= *shards > 1;
                 let all: Vec<u64> = (0..KEYS).collect();
-                self.oracle.clock(&all, self.now);
                 if usize::from(*shards) != self.watermarks.len() {
                     let least = *self.watermarks.iter().min().expect("there is a shard");
                     self.watermarks = vec![least; usize::from(*shards)];
                     self.oracle.watermark(&all, least);
                 }
+                self.oracle.clock(&all, self.now);
             }
             Event::End => {
                 (0..self.driver.shards()).for_each(|shard| self.advance(shard, i64::MAX, None));

@@ -232,7 +232,7 @@ impl Probe {
     }
 }
 
-fn span(window: TimeWindow) -> Span {
+pub fn span(window: TimeWindow) -> Span {
     (window.start.0, window.end.0)
 }
 

@@ -28,6 +28,10 @@ pub enum Given {
     OfKey { key: u64, count: u64 },
     /// A window is over, after so many firings.
     Cleared { key: u64, window: Span, of_window: u64 },
+    /// A window of two streams has fired: the elements of each.
+    Grouped { key: u64, window: Span, firing: Firing, sides: [Vec<i64>; 2] },
+    /// A pair of a window of two streams, or what has no partner there.
+    Paired { key: u64, window: Span, pair: [Option<i64>; 2] },
 }
 
 /// How much the function under test tells.
@@ -37,11 +41,14 @@ pub enum Tells {
     Sum,
     /// Everything.
     All,
+    /// The elements of two streams, and all their pairs.
+    Sides,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Window {
-    elements: Vec<(i64, i64)>,
+    /// With the stream that each came from.
+    elements: Vec<(i64, i64, usize)>,
     memory: Memory,
     /// It covers windows whose time had come, and has not fired since.
     covers_fired: bool,
@@ -202,13 +209,22 @@ impl Model {
         state.firings += 1;
         let of_window = state.firings;
         let group = self.groups.last_mut().expect("one was begun");
-        if self.tells == Tells::Sum {
-            if !elements.is_empty() {
-                let elements = elements.into_iter().map(|(value, _)| (value, 0)).collect();
-                group.push(Given::Fired { key, window, firing, elements });
+        match self.tells {
+            Tells::All => {}
+            Tells::Sum if elements.is_empty() => return,
+            Tells::Sum => {
+                let elements = elements.into_iter().map(|(value, ..)| (value, 0)).collect();
+                return group.push(Given::Fired { key, window, firing, elements });
             }
-            return;
+            Tells::Sides => {
+                let side = |port| elements.iter().filter(move |of| of.2 == port).map(|of| of.0);
+                let sides = [side(0).collect(), side(1).collect()];
+                let pairs = nested_loops(&sides).into_iter().map(|pair| Given::Paired { key, window, pair });
+                group.extend(pairs);
+                return group.push(Given::Grouped { key, window, firing, sides });
+            }
         }
+        let elements = elements.into_iter().map(|(value, at, _)| (value, at)).collect();
         let count = self.firings.entry(key).or_default();
         *count += 1;
         let of_window = if self.spec.is_merging() { 0 } else { of_window };
@@ -238,7 +254,7 @@ impl Model {
     fn add(&mut self, key: u64, window: Span, sent: &Sent<i64>) {
         let clocks = self.clocks(key);
         let state = self.windows.entry((key, window)).or_default();
-        state.elements.push((sent.record, sent.at));
+        state.elements.push((sent.record, sent.at, sent.port));
         let mut calls = Calls::default();
         let verdict =
             state.memory.on_element(&self.spec.fires, window, clocks, (sent.record, sent.at), &mut calls);
@@ -286,8 +302,23 @@ impl Model {
     }
 }
 
+/// All pairs of two sides, and what is alone there.
+fn nested_loops([left, right]: &[Vec<i64>; 2]) -> Vec<[Option<i64>; 2]> {
+    let mut pairs = Vec::new();
+    for one in left {
+        pairs.extend(right.iter().map(|other| [Some(*one), Some(*other)]));
+    }
+    if right.is_empty() {
+        pairs.extend(left.iter().map(|one| [Some(*one), None]));
+    }
+    if left.is_empty() {
+        pairs.extend(right.iter().map(|other| [None, Some(*other)]));
+    }
+    pairs
+}
+
 /// Takes elements out.
-fn evict(evicts: Evicts, elements: &mut Vec<(i64, i64)>) {
+fn evict(evicts: Evicts, elements: &mut Vec<(i64, i64, usize)>) {
     match evicts {
         Evicts::Nothing => {}
         Evicts::Count(keeps) => {
@@ -295,12 +326,12 @@ fn evict(evicts: Evicts, elements: &mut Vec<(i64, i64)>) {
             elements.drain(..surplus);
         }
         Evicts::Time(span) => {
-            let newest = elements.iter().map(|(_, at)| *at).max().unwrap_or(0);
-            elements.retain(|(_, at)| *at >= newest - span);
+            let newest = elements.iter().map(|(_, at, _)| *at).max().unwrap_or(0);
+            elements.retain(|(_, at, _)| *at >= newest - span);
         }
         Evicts::Delta(threshold) => {
-            if let Some(&(last, _)) = elements.last() {
-                elements.retain(|(value, _)| distance(*value, last) < threshold);
+            if let Some(&(last, ..)) = elements.last() {
+                elements.retain(|(value, ..)| distance(*value, last) < threshold);
             }
         }
     }
@@ -337,6 +368,10 @@ impl Oracle<i64> for Model {
     fn clock(&mut self, keys: &[u64], now: i64) {
         self.now = now;
         self.fire(Clock::Processing, keys, now);
+    }
+
+    fn restart(&mut self, now: i64) {
+        self.now = now;
     }
 
     fn take(&mut self) -> Vec<Vec<Given>> {

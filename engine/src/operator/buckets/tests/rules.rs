@@ -5,7 +5,7 @@ use super::model::Given;
 use super::random::{Of, list};
 use super::spec::{Evicts, Fires, Spec, Windows};
 use crate::operator::OpId;
-use crate::operator::buckets::{Accumulated, Finished};
+use crate::operator::buckets::{Accumulated, Finished, FromOne};
 use crate::operator::tests::driver::Driver;
 use crate::operator::window::finish::{DropLate, Whole};
 use crate::operator::window::rule::FoldParts;
@@ -32,7 +32,14 @@ fn firings(
         let windows = AnyWindows::new(spec.windows);
         let manner = windows.manner(&spec);
         let (contents, finish) = (Accumulated::new(list!()), Finished(Whole));
-        Of::new(OpId(0), (Some(windows), manner), AnyTrigger::new(&spec.fires), contents, finish, DropLate)
+        Of::<FromOne<i64>, _, _, _, _>::new(
+            OpId(0),
+            (Some(windows), manner),
+            AnyTrigger::new(&spec.fires),
+            contents,
+            finish,
+            DropLate,
+        )
     });
     for step in steps {
         match *step {
