@@ -25,6 +25,8 @@ mod list;
 mod pair;
 mod sessions;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use accumulated::Accumulated;
 pub use contents::Contents;
@@ -35,7 +37,7 @@ pub use function::{Elements, ProcessWindow, WindowFunction};
 pub(crate) use intake::LateOfEach;
 pub use intake::{Assign, Decide, FromOne, FromTwo, Intake, Late};
 pub(crate) use list::{Lists, Names as ListNames};
-pub(crate) use pair::Pair;
+pub(crate) use pair::{Pair, each_pair};
 pub(crate) use slot::{Slot as WindowSlot, SlotOf as WindowSlotOf};
 
 use std::marker::PhantomData;
@@ -236,8 +238,11 @@ where
         firing
     }
 
-    fn clock<P: Push<FromExchange<Self>>>(&mut self, now: Timestamp, push: &mut P) -> Firing {
+    fn set_clock(&mut self, now: Timestamp) {
         self.processing = now;
+    }
+
+    fn clock<P: Push<FromExchange<Self>>>(&mut self, now: Timestamp, push: &mut P) -> Firing {
         self.fire(TimeDomain::Processing, now, push)
     }
 

@@ -107,8 +107,14 @@ pub trait Operator: Fed {
         0
     }
 
-    /// Whether it goes by the clock, too: then [`Operator::clock`] is called in every step.
+    /// Whether it goes by the clock, too: then [`Operator::set_clock`] is called in every step before anything else, and [`Operator::clock`]
+    /// unless something else is to be finished first.
     const HAS_CLOCK: bool = false;
+
+    /// Processing time is `now`. Nothing falls due by that yet.
+    fn set_clock(&mut self, now: Timestamp) {
+        let _ = now;
+    }
 
     /// Processing time is `now`: does a bounded piece of what falls due.
     fn clock<P: Push<FromExchange<Self>>>(&mut self, now: Timestamp, push: &mut P) -> Firing {
@@ -430,6 +436,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         if !context.room {
             progress.blocked = self.has_input();
             return Ok(progress);
+        }
+        if H::HAS_CLOCK {
+            self.head.set_clock(context.processing_time());
         }
         if !self.fire(&mut progress)? {
             return Ok(progress);

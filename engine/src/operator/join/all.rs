@@ -138,8 +138,8 @@ where
             let over_at = grid.over_at(bucket.max_timestamp());
             kept.timers.register(kept.store.arena(), over_at, self.slot.hash, &self.slot.bytes)?;
         }
-        let (from, to) = (at.0.saturating_sub(within), at.0.saturating_add(within));
-        let complete = self.find_others(number, key, (Timestamp(from), Timestamp(to)))?;
+        let from = Timestamp(at.0.saturating_sub(within)).max(grid.waited_from(seen));
+        let complete = self.find_others(number, key, (from, Timestamp(at.0.saturating_add(within))))?;
         let given = complete && self.give(key)?;
         if F::PARTIAL && !given {
             let kept = self.kept.as_mut().expect("open comes before the first batch");

@@ -27,7 +27,7 @@ use crate::timers::{Due, Pop};
 use crate::window::{TimeWindow, Timed};
 
 /// How many timers come due in one piece.
-const TIMERS_PER_PIECE: usize = 64;
+const TIMERS_PER_PIECE: usize = if cfg!(test) { 1 } else { 64 };
 
 /// How far the second record of a pair may lie behind the first: `lower <= second - first <= upper`, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +66,8 @@ where
     function: F,
     on_late: (L, M),
     seed: HashSeed,
-    kept: Option<Kept<A, B, K>>,
-    progress: Progress,
+    pub(super) kept: Option<Kept<A, B, K>>,
+    pub(super) progress: Progress,
     due: Due,
     slot: Slot,
     left: Vec<Timed<A>>,
@@ -76,10 +76,10 @@ where
     types: PhantomData<fn() -> (A, B)>,
 }
 
-struct Kept<A: Record, B: Record, K: Key + ?Sized> {
+pub(super) struct Kept<A: Record, B: Record, K: Key + ?Sized> {
     store: Store,
-    left: Side<K, A>,
-    right: Side<K, B>,
+    pub(super) left: Side<K, A>,
+    pub(super) right: Side<K, B>,
 }
 
 impl<A, B, K, F, L, M> IntervalJoin<A, B, K, F, L, M>
@@ -143,7 +143,8 @@ where
         let Bounds { lower, upper } = self.bounds;
         let range = (at.0.saturating_add(lower), at.0.saturating_add(upper));
         let (arena, mut found) = (kept.store.arena(), std::mem::take(&mut self.right));
-        kept.right.partners(arena, key, (Timestamp(range.0), Timestamp(range.1)), &mut found)?;
+        let (range, seen) = ((Timestamp(range.0), Timestamp(range.1)), self.progress.seen(key.0));
+        kept.right.partners(arena, key, range, seen, &mut found)?;
         kept.left.add(arena, key, batch.record_bytes(index), at, !found.is_empty())?;
         if !found.is_empty() {
             let record = A::owned(batch.record(index));
@@ -167,7 +168,8 @@ where
         let Bounds { lower, upper } = self.bounds;
         let range = (at.0.saturating_sub(upper), at.0.saturating_sub(lower));
         let (arena, mut found) = (kept.store.arena(), std::mem::take(&mut self.left));
-        kept.left.partners(arena, key, (Timestamp(range.0), Timestamp(range.1)), &mut found)?;
+        let (range, seen) = ((Timestamp(range.0), Timestamp(range.1)), self.progress.seen(key.0));
+        kept.left.partners(arena, key, range, seen, &mut found)?;
         kept.right.add(arena, key, batch.record_bytes(index), at, !found.is_empty())?;
         if !found.is_empty() {
             let record = B::owned(batch.record(index));
@@ -193,7 +195,7 @@ where
             key,
             left: left_at,
             right: right_at,
-            watermark: self.progress.watermark,
+            watermark: self.progress.seen(key.0),
             out: &mut self.out,
             types: PhantomData,
         };

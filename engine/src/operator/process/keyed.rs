@@ -45,7 +45,7 @@ pub trait KeyedProcess<T: Record, K: Key + ?Sized>: 'static {
 /// Runs a [`KeyedProcess`].
 pub struct KeyedProcessing<T: Record, K: Key + ?Sized, F: KeyedProcess<T, K>> {
     function: F,
-    running: Running<K, F::Out>,
+    pub(super) running: Running<K, F::Out>,
     types: PhantomData<fn() -> T>,
 }
 
