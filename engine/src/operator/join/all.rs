@@ -33,7 +33,7 @@ use crate::timers::{Due, Pop, TimerQueue};
 use crate::window::TimeWindow;
 
 /// How many timers come due in one piece.
-const TIMERS_PER_PIECE: usize = 64;
+const TIMERS_PER_PIECE: usize = if cfg!(test) { 1 } else { 64 };
 
 const TIMERS: &str = "timers";
 
@@ -239,6 +239,14 @@ where
             }
         }
         Ok(())
+    }
+
+    /// How many lists, timers and notes of what was given out there are.
+    #[cfg(test)]
+    pub(super) fn left_behind(&mut self) -> u64 {
+        let kept = self.kept.as_mut().expect("open comes first");
+        let sides = (0..S::COUNT).map(|number| S::side(&mut kept.sides, number).left_behind());
+        sides.sum::<u64>() + kept.timers.len()
     }
 
     fn checked<R>(&self, result: Result<R, StateError>) -> R {

@@ -28,7 +28,7 @@ use crate::timers::{Due, Pop, TimerQueue};
 use crate::window::{TimeWindow, Timed};
 
 /// How many timers come due in one piece.
-const TIMERS_PER_PIECE: usize = 64;
+const TIMERS_PER_PIECE: usize = if cfg!(test) { 1 } else { 64 };
 
 const VERSIONS: &str = "versions in force";
 const SINCE: &str = "versions in force since";
@@ -173,7 +173,7 @@ where
     /// Sees to it that the version of the slot at hand does not stay longer than it is in force.
     fn note_end(&mut self, since: Timestamp) -> Result<(), StateError> {
         let ends_at = ends_at(since, self.within);
-        if ends_at == Timestamp::MAX {
+        if self.within == i64::MAX || ends_at == Timestamp::MAX {
             return Ok(());
         }
         let kept = self.kept.as_mut().expect("open comes first");
@@ -249,6 +249,13 @@ where
             types: PhantomData,
         };
         Blame::on(self.op, || function.call(Some(record), version, &mut context));
+    }
+
+    /// How many lists, timers and versions there are.
+    #[cfg(test)]
+    pub(super) fn left_behind(&self) -> [u64; 3] {
+        let kept = self.kept.as_ref().expect("open comes first");
+        [kept.left.len() + kept.right.len(), kept.timers.len(), kept.versions.len()]
     }
 
     fn checked<R>(&self, result: Result<R, StateError>) -> R {

@@ -1,5 +1,7 @@
-//! The interval join against a naive model, through checkpoints and rescaling.
+//! Joins against naive models, through checkpoints and rescaling.
 
+mod all;
+mod as_of;
 mod model;
 mod random;
 mod rules;

@@ -226,6 +226,11 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
         &self.shards[shard]
     }
 
+    /// The instances of all shards, to look into.
+    pub fn operators_mut(&mut self) -> impl Iterator<Item = &mut H> {
+        self.shards.iter_mut()
+    }
+
     /// The instances of all shards.
     pub fn operators(&self) -> impl Iterator<Item = &H> {
         self.shards.iter()

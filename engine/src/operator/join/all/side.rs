@@ -101,6 +101,10 @@ pub trait AnySide<K: Key + ?Sized> {
     /// How many buckets of keys there are.
     fn buckets(&self) -> u64;
 
+    /// How many buckets and notes there are.
+    #[cfg(test)]
+    fn left_behind(&self) -> u64;
+
     /// Finds the records of a key that came from the first time to the last, both included, in the order of their buckets and their
     /// arrival.
     fn find(
@@ -145,6 +149,11 @@ impl<K: Key + ?Sized, T: Record> AnySide<K> for Side<K, T> {
 
     fn buckets(&self) -> u64 {
         self.lists.len()
+    }
+
+    #[cfg(test)]
+    fn left_behind(&self) -> u64 {
+        self.lists.len() + self.given.as_ref().map_or(0, Table::len)
     }
 
     fn find(
