@@ -72,9 +72,9 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
         Outcome {
             name: "fire_1m_step_us",
             unit: "us",
-            value: middle(&longest.steps),
+            value: range(&longest.steps).1,
             reference: STEP_MAX_US,
-            reference_is: "what is allowed; the value is the longest step of a second in processor time, median of the seconds",
+            reference_is: "what is allowed; the value is the longest of all steps in processor time, the spread that of the longest of each second",
             spread: range(&longest.steps),
             ratio_spread: None,
             target: Target::ValueAtMost(STEP_MAX_US),
@@ -90,7 +90,7 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
             reference_is: "the longest gap of a bare spin loop, median of its seconds; the value is the same of the shard's loop",
             spread: range(&longest.gaps),
             ratio_spread: None,
-            target: Target::ValueAtMost(STEP_MAX_US),
+            target: Target::None,
             notes,
             disturbed: (bare > STEP_MAX_US / 2.0)
                 .then(|| format!("the bare loop itself was away for {bare:.0} us in a second"))
