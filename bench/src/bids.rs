@@ -1,5 +1,6 @@
 //! The records that the throughput measures work on, and where they come from.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,32 +15,59 @@ pub struct Bid {
     pub auction: i64,
     pub bidder: i64,
     pub price: i64,
-    /// Event time in milliseconds: a thousand bids each.
+    /// Event time in milliseconds.
     pub at: i64,
 }
 
-/// Makes bids without end: Marsaglia's xorshift, auctions uniform over `keys`.
+/// How many bids share a millisecond of event time, unless said otherwise.
+pub const BIDS_PER_MS: u64 = 1000;
+
+/// Makes bids without end: Marsaglia's xorshift, auctions uniform over `keys`, `PER_MS` of them per millisecond of event time.
 #[derive(Clone, Debug)]
-pub struct Generator {
+pub struct Generator<const PER_MS: u64 = BIDS_PER_MS> {
     keys: u64,
     partition: u64,
     partitions: u64,
     made: u64,
     state: u64,
+    /// How many bids come before them, and the event time that those take up.
+    before: u64,
+    before_ms: u64,
 }
 
-impl Generator {
-    /// The bids of one of several partitions, which together make a thousand per millisecond of event time.
-    pub fn new(keys: u64, partition: u16, partitions: u16) -> Generator {
+impl<const PER_MS: u64> Generator<PER_MS> {
+    /// The bids of one of several partitions, which together make `PER_MS` per millisecond of event time.
+    pub fn new(keys: u64, partition: u16, partitions: u16) -> Self {
         let (partition, partitions) = (u64::from(partition), u64::from(partitions));
         let state = 0x9E37_79B9_7F4A_7C15u64.wrapping_mul(partition + 1);
-        Generator { keys, partition, partitions, made: 0, state }
+        Generator { keys, partition, partitions, made: 0, state, before: 0, before_ms: 0 }
     }
 
-    /// The next bid.
+    /// Begins with so many seconds of event time in which each key has one bid per second. For one partition.
+    pub fn after_sparse(self, seconds: u64) -> Self {
+        Generator { before: seconds * self.keys, before_ms: seconds * 1000, ..self }
+    }
+
+    /// Whether the next bid is one of the sparse ones.
+    #[inline(always)]
+    pub fn is_sparse(&self) -> bool {
+        self.made < self.before
+    }
+
+    /// The next bid, sparse or not.
+    pub fn either_bid(&mut self) -> Bid {
+        if !self.is_sparse() {
+            return self.bid();
+        }
+        let (second, key) = (self.made / self.keys, self.made % self.keys);
+        self.made += 1;
+        Bid { auction: key as i64, bidder: 0, price: 0, at: (second * 1000) as i64 }
+    }
+
+    /// The next bid, of those that are not sparse.
     #[inline(always)]
     pub fn bid(&mut self) -> Bid {
-        let at = (self.made * self.partitions + self.partition) / 1000;
+        let at = self.before_ms + ((self.made - self.before) * self.partitions + self.partition) / PER_MS;
         let mut x = self.state;
         x ^= x << 13;
         x ^= x >> 7;
@@ -69,10 +97,10 @@ impl Tally {
         Tally(Arc::new((0..threads).map(|_| Line::default()).collect()))
     }
 
-    /// Counts for a thread; each has its own number.
+    /// Counts for a thread; each has its own number, or several which it counts under by turns.
     #[inline(always)]
     pub fn add(&self, thread: u16, records: u64) {
-        let counter = &self.0[usize::from(thread)].0;
+        let counter = &self.0[usize::from(thread) % self.0.len()].0;
         counter.store(counter.load(Ordering::Relaxed) + records, Ordering::Relaxed);
     }
 
@@ -81,19 +109,45 @@ impl Tally {
     }
 }
 
-/// A source of bids without end, as fast as it is asked, one partition per shard.
-pub struct Bids {
-    pub keys: u64,
-    pub partitions: u16,
-    pub tally: Tally,
+/// A source of bids without end, as fast as it is asked.
+pub struct Bids<const PER_MS: u64 = BIDS_PER_MS> {
+    keys: u64,
+    partitions: u16,
+    numbers: Range<u16>,
+    sparse_seconds: u64,
+    tally: Tally,
 }
 
-impl Source for Bids {
+impl Bids {
+    /// A thousand bids per millisecond of event time, one partition per shard.
+    pub fn new(keys: u64, partitions: u16, tally: &Tally) -> Self {
+        Bids::at_pace(keys, partitions, tally)
+    }
+}
+
+impl<const PER_MS: u64> Bids<PER_MS> {
+    /// `PER_MS` bids per millisecond of event time, one partition per shard.
+    pub fn at_pace(keys: u64, partitions: u16, tally: &Tally) -> Self {
+        Bids { keys, partitions, numbers: 0..partitions, sparse_seconds: 0, tally: tally.clone() }
+    }
+
+    /// Those of one partition only: several sources together give all of them.
+    pub fn only(self, partition: u16) -> Self {
+        Bids { numbers: partition..partition + 1, ..self }
+    }
+
+    /// See [`Generator::after_sparse`].
+    pub fn after_sparse(self, seconds: u64) -> Self {
+        Bids { sparse_seconds: seconds, ..self }
+    }
+}
+
+impl<const PER_MS: u64> Source for Bids<PER_MS> {
     type Item = Bid;
-    type Reader = BidReader;
+    type Reader = BidReader<PER_MS>;
 
     fn partitions(&self) -> Result<Vec<PartitionId>, SourceError> {
-        Ok((0..self.partitions).map(|number| PartitionId(number.to_string())).collect())
+        Ok(self.numbers.clone().map(|number| PartitionId(number.to_string())).collect())
     }
 
     fn open(
@@ -101,9 +155,10 @@ impl Source for Bids {
         partition: &PartitionId,
         offset: Option<&[u8]>,
         _: &ReaderContext,
-    ) -> Result<BidReader, SourceError> {
+    ) -> Result<BidReader<PER_MS>, SourceError> {
         let number = partition.0.parse().map_err(|_| SourceError::fatal("bids have numbered partitions"))?;
-        let mut generator = Generator::new(self.keys, number, self.partitions);
+        let mut generator =
+            Generator::new(self.keys, number, self.partitions).after_sparse(self.sparse_seconds);
         if let Some(offset) = offset {
             let word = |at: usize| offset.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
             let (Some(made), Some(state)) = (word(0), word(8)) else {
@@ -124,15 +179,15 @@ impl Source for Bids {
 }
 
 /// Reads one partition of [`Bids`].
-pub struct BidReader {
-    generator: Generator,
+pub struct BidReader<const PER_MS: u64 = BIDS_PER_MS> {
+    generator: Generator<PER_MS>,
     number: u16,
     /// The first one of the last poll.
     first: u64,
     tally: Tally,
 }
 
-impl Reader for BidReader {
+impl<const PER_MS: u64> Reader for BidReader<PER_MS> {
     type Item = Bid;
 
     fn poll(&mut self, now: Nanos, out: &mut Records<Bid>) -> Result<SourcePoll, SourceError> {
@@ -151,8 +206,10 @@ impl Reader for BidReader {
         self.first = self.generator.made;
         // A copy stays in registers.
         let mut generator = self.generator.clone();
-        for _ in 0..room {
-            each(generator.bid(), Timestamp::MIN);
+        if generator.is_sparse() {
+            (0..room).for_each(|_| each(generator.either_bid(), Timestamp::MIN));
+        } else {
+            (0..room).for_each(|_| each(generator.bid(), Timestamp::MIN));
         }
         self.generator = generator;
         self.tally.add(self.number, room as u64);

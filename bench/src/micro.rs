@@ -3,10 +3,15 @@
 mod chain8;
 mod hop;
 mod insert;
+mod interval_join;
 mod keyed_count;
 mod loop_gap;
 pub mod restore;
+mod sessions;
+mod sliding_count;
+mod timers;
 mod tumbling_count;
+mod window_fire;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -109,8 +114,14 @@ const MEASURES: &[(&[&str], Measure)] = &[
     (&["keyed_count_1m_1shard"], keyed_count::on_1_shard),
     (&["keyed_count_1m_2shards"], keyed_count::on_2_shards),
     (&["tumbling_count_10k"], tumbling_count::measure),
+    (&["sliding_60s_by_1s"], sliding_count::of_a_minute),
+    (&["sliding_24h_by_1s"], sliding_count::of_a_day),
+    (&["sessions_10k"], sessions::measure),
+    (&["interval_join_10k"], interval_join::measure),
+    (&["timers"], timers::measure),
     (&["keyed_count_checkpointed"], keyed_count::with_checkpoints),
     (&["loop_gap_excess_us"], loop_gap::measure),
+    (&["fire_1m_step_us", "fire_1m_gap_us"], window_fire::measure),
     (&["insert_10m_max_us"], insert::measure),
     (&["hop_one_way_p50_ns", "hop_one_way_p99_ns"], hop::measure),
     (&["restore_1gb_first_record_ms"], restore::measure),

@@ -31,6 +31,8 @@ pub struct Outcome {
 pub enum Target {
     RatioAtLeast(f64),
     ValueAtMost(f64),
+    /// Nothing was promised.
+    None,
 }
 
 impl Outcome {
@@ -42,6 +44,7 @@ impl Outcome {
         match self.target {
             Target::RatioAtLeast(least) => self.ratio() >= least,
             Target::ValueAtMost(most) => self.value <= most,
+            Target::None => true,
         }
     }
 
@@ -70,6 +73,7 @@ impl fmt::Display for Target {
         match self {
             Target::RatioAtLeast(least) => write!(f, "ratio >= {least}"),
             Target::ValueAtMost(most) => write!(f, "value <= {most}"),
+            Target::None => f.write_str("none"),
         }
     }
 }
@@ -98,7 +102,11 @@ impl fmt::Display for Outcome {
             self.reference,
             self.ratio(),
             self.target,
-            if self.met() { "met" } else { "MISSED" },
+            match (self.target, self.met()) {
+                (Target::None, _) => "measured",
+                (_, true) => "met",
+                (_, false) => "MISSED",
+            },
             if self.disturbed.is_empty() { "" } else { "; DISTURBED" },
         )?;
         write!(f, "\n    reference: {}", self.reference_is)?;

@@ -164,7 +164,37 @@ pub fn pin(core: usize) -> Result<(), String> {
     }
 }
 
-/// Stretches of two things, by turns: in every second round the reference goes first.
+/// What gives a stretch each time it is called.
+pub type Run<'a> = &'a mut dyn FnMut() -> Result<Stretch, Box<dyn Error>>;
+
+/// Stretches of several things, by turns: in every round another one goes first.
+pub fn by_turns<const N: usize>(
+    settings: &Settings,
+    runs: [Run<'_>; N],
+) -> Result<[Vec<Stretch>; N], Box<dyn Error>> {
+    let mut stretches = [const { Vec::new() }; N];
+    for round in 0..settings.rounds {
+        for turn in 0..N {
+            let which = (round + turn) % N;
+            stretches[which].push(runs[which]()?);
+        }
+    }
+    Ok(stretches)
+}
+
+/// How fast the one was against the other, by the clock and by processor time.
+pub fn beside(ours: &[Stretch], what: &str, reference: &[Stretch]) -> String {
+    let ratio =
+        |rate: fn(&Stretch) -> f64| median(ours.iter().map(rate)) / median(reference.iter().map(rate));
+    format!(
+        "beside {what}: {:.1} M records/s, ratio {:.3}; by processor time {:.3}",
+        median(reference.iter().map(|stretch| stretch.rate)),
+        ratio(|stretch| stretch.rate),
+        ratio(Stretch::rate_of_processor)
+    )
+}
+
+/// Stretches of two things, by turns.
 pub struct Comparison {
     pub ours: Vec<Stretch>,
     pub reference: Vec<Stretch>,
@@ -177,17 +207,8 @@ impl Comparison {
         mut ours: impl FnMut() -> Result<Stretch, Box<dyn Error>>,
         mut reference: impl FnMut() -> Result<Stretch, Box<dyn Error>>,
     ) -> Result<Comparison, Box<dyn Error>> {
-        let mut rounds = Comparison { ours: Vec::new(), reference: Vec::new() };
-        for round in 0..settings.rounds {
-            if round % 2 == 0 {
-                rounds.ours.push(ours()?);
-                rounds.reference.push(reference()?);
-            } else {
-                rounds.reference.push(reference()?);
-                rounds.ours.push(ours()?);
-            }
-        }
-        Ok(rounds)
+        let [ours, reference] = by_turns(settings, [&mut ours, &mut reference])?;
+        Ok(Comparison { ours, reference })
     }
 
     /// The outcome, in million records per second.
@@ -195,7 +216,7 @@ impl Comparison {
         self,
         name: &'static str,
         reference_is: &'static str,
-        ratio_at_least: f64,
+        target: Target,
         mut notes: Vec<String>,
     ) -> Outcome {
         let rates = |stretches: &[Stretch]| stretches.iter().map(|stretch| stretch.rate).collect::<Vec<_>>();
@@ -222,7 +243,7 @@ impl Comparison {
             reference_is,
             spread: spread(ours.iter().copied()),
             ratio_spread: Some(spread(ratios)),
-            target: Target::RatioAtLeast(ratio_at_least),
+            target,
             notes,
             disturbed: disturbed.into_iter().collect(),
             raw: json!({ "ours": all(&self.ours), "reference": all(&self.reference) }),
@@ -252,7 +273,7 @@ mod tests {
             ours: vec![rate(8.0), rate(9.0), rate(7.0)],
             reference: vec![rate(10.0), rate(10.0), rate(10.0)],
         };
-        let outcome = rounds.outcome("m", "r", 0.8, Vec::new());
+        let outcome = rounds.outcome("m", "r", Target::RatioAtLeast(0.8), Vec::new());
         assert_eq!(outcome.ratio(), 0.8);
         assert_eq!(outcome.ratio_spread, Some((0.7, 0.9)));
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use millstream::io::collect;
+use millstream::io::{collect, sequence};
 use millstream::prelude::*;
 use millstream::time::Ticks;
 
@@ -64,6 +64,27 @@ fn tm_09_a_partition_that_has_ended_holds_nothing() {
     per_tick(Watermarks::monotonous, &[&[1], &[10, 20, 30]])
         .are_in_any_order(&[(1, 1), (10, 1), (20, 1), (30, 1)])
         .late(0);
+}
+
+#[test]
+fn tm_05_records_that_take_up_all_the_room_do_not_hold_event_time() {
+    let (sink, results) = collect::<i64>();
+    let running = Job::new("endless")
+        .shards(1)
+        .spawn(move |flow| {
+            flow.source("numbers", sequence(0..=i64::MAX))
+                .event_time(Watermarks::monotonous(), |n| *n)
+                .key_by(|n| *n as u64 % 8)
+                .window(Tumbling::of(Ticks(10_000)))
+                .count()
+                .map(|result| result.window.start.0)
+                .sink("out", sink.clone());
+        })
+        .unwrap();
+    let fired = results.next_within(Duration::from_secs(30));
+    running.cancel();
+    running.wait().unwrap();
+    assert_eq!(fired, Some(0));
 }
 
 /// A job with four partitions, one of them without a record; none ends. When its first window has fired, if it has within the time.

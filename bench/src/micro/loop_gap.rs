@@ -35,7 +35,7 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
     for _ in 0..PIECES {
         let completed = of_job(settings, core, second, &mut gaps.job)?;
         checkpoints += completed;
-        of_spin(core, second, &mut gaps.spin)?;
+        of_spin(core, second, GAPS_PER_PIECE, &mut gaps.spin)?;
     }
     let (ours, bare) = (median(gaps.job.iter().copied()), median(gaps.spin.iter().copied()));
     let ((_, job_max), (_, spin_max)) = (spread(gaps.job.iter().copied()), spread(gaps.spin.iter().copied()));
@@ -93,8 +93,13 @@ fn of_job(
     Ok(handle.wait()?.metrics.checkpoints.completed)
 }
 
-/// A thread that does nothing but look at the clock.
-fn of_spin(core: usize, second: Duration, gaps: &mut Vec<f64>) -> Result<(), Box<dyn Error>> {
+/// A thread that does nothing but look at the clock: appends the longest gap of each second, in microseconds.
+pub fn of_spin(
+    core: usize,
+    second: Duration,
+    seconds: usize,
+    gaps: &mut Vec<f64>,
+) -> Result<(), Box<dyn Error>> {
     let (longest, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
@@ -112,7 +117,7 @@ fn of_spin(core: usize, second: Duration, gaps: &mut Vec<f64>) -> Result<(), Box
         });
         sleep(Duration::from_millis(10));
         longest.store(0, Ordering::Relaxed);
-        for _ in 0..GAPS_PER_PIECE {
+        for _ in 0..seconds {
             sleep(second);
             gaps.push(longest.swap(0, Ordering::Relaxed) as f64 / 1e3);
         }

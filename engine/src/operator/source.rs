@@ -257,6 +257,11 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
     /// Lets watermarks out, as far as there is room.
     fn let_out(&mut self, context: &StepContext, progress: &mut Progress) -> Result<(), Box<Failure>> {
         self.due.extend(self.clock.advance(context.now));
+        self.let_out_due(context, progress)
+    }
+
+    /// Lets out what is due, as far as there is room.
+    fn let_out_due(&mut self, context: &StepContext, progress: &mut Progress) -> Result<(), Box<Failure>> {
         while let Some(&signal) = self.due.front() {
             if !context.room || !self.push.tail().ready() {
                 progress.blocked = true;
@@ -349,6 +354,8 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
             self.clock.unblock(context.now);
             self.due.extend(self.clock.restate());
         }
+        // Before any more records: where those always take up all the room, there would never be any for event time.
+        self.let_out_due(context, &mut progress)?;
         self.pace.as_mut().expect("made when the shard opened").begin();
         let partitions = self.partitions.len();
         for turn in 0..partitions {
