@@ -23,6 +23,7 @@ mod error;
 mod history;
 mod manifest;
 mod page_map;
+mod page_runs;
 mod record;
 mod restore;
 mod state_dir;

@@ -52,7 +52,7 @@ fn state_of_another_job_or_format_and_what_is_no_state() {
         "click_count",
         dir,
         &clicks,
-        &["clicks has format 7, this program reads format 1", "run it with the version that wrote it"],
+        &["clicks has format 7, this program reads format 2", "run it with the version that wrote it"],
     );
 
     std::fs::remove_file(&manifest).unwrap();

@@ -9,22 +9,26 @@ pub trait PageLoader {
 }
 
 impl Arena {
-    /// An arena with the pages of a checkpoint. No page is read: each comes in when it is first touched, through `loader`, or by
-    /// [`Arena::load_some`] or [`Arena::install`]. The tables are then taken up by `Table::restore`.
+    /// An arena with the pages of a checkpoint, given in ascending order with their encoded infos. No page is read: each comes in when it
+    /// is first touched, through `loader`, or by [`Arena::load_some`] or [`Arena::install`]. The tables are then taken up by
+    /// `Table::restore`.
     ///
     /// # Errors
-    /// [`StateError::Corrupt`] where a page is there twice or has no valid number; otherwise as [`Arena::new`], and where the
-    /// pages do not fit the reservation or the budget.
+    /// [`StateError::Corrupt`] where a page is there twice, has no valid number or says nothing sensible about itself; otherwise as
+    /// [`Arena::new`], and where the pages do not fit the reservation or the budget.
     pub fn restore(
         config: ArenaConfig,
-        entries: impl IntoIterator<Item = (PageNo, PageInfo)>,
+        infos: impl IntoIterator<Item = (PageNo, [u8; PageInfo::BYTES])>,
         loader: Box<dyn PageLoader>,
     ) -> Result<Self, StateError> {
         let mut arena = Arena::new(config)?;
         let mut lists: BTreeMap<TableId, PageList> = BTreeMap::new();
-        for (page, info) in entries {
-            if page == PageNo::NONE || info.kind == PageKind::Free {
-                return Err(arena.corrupt(page, info.table, "a page map does not name free pages"));
+        // The list of the table that the page before belonged to: of most pages it is theirs, too.
+        let (mut table, mut list) = (TableId(0), PageList::default());
+        infos.into_iter().try_for_each(|(page, info)| {
+            let info = PageInfo::decode(page, info)?;
+            if page.0 < arena.next {
+                return Err(arena.corrupt(page, info.table, "the page map names it out of order"));
             }
             if page.0 >= arena.config.pages_max {
                 let name = arena.name_of(info.table);
@@ -34,26 +38,31 @@ impl Arena {
                     pages: arena.config.pages_max,
                 });
             }
-            if arena.meta[page.index()].info.kind != PageKind::Free {
-                return Err(arena.corrupt(page, info.table, "the page map names it twice"));
-            }
+            arena.free.extend((arena.next..page.0).map(PageNo));
+            arena.next = page.0 + 1;
             arena.meta[page.index()].info = info;
-            arena.link(lists.entry(info.table).or_default(), page);
-            arena.next = arena.next.max(page.0 + 1);
-            arena.next_table = arena.next_table.max(info.table.0.saturating_add(1));
+            if info.table != table {
+                if arena.missing > 0 {
+                    lists.insert(table, list);
+                }
+                (table, list) = (info.table, lists.get(&info.table).copied().unwrap_or_default());
+                arena.next_table = arena.next_table.max(table.0.saturating_add(1));
+            }
+            arena.link(&mut list, page);
             arena.missing += 1;
+            Ok(())
+        })?;
+        if arena.missing > 0 {
+            lists.insert(table, list);
         }
+        // The lowest is handed out first.
+        arena.free.reverse();
         let bytes = u64::from(arena.next - 1) * PAGE_BYTES as u64;
         if !arena.config.budget.take(bytes) {
             return Err(arena.budget_exceeded(TableId(0)));
         }
         arena.charged = arena.next;
         arena.in_use = arena.missing;
-        for page in (1..arena.next).rev().map(PageNo) {
-            if arena.meta[page.index()].info.kind == PageKind::Free {
-                arena.free.push(page);
-            }
-        }
         arena.restored = lists;
         arena.loader = (arena.missing > 0).then_some(loader);
         Ok(arena)

@@ -9,6 +9,13 @@ pub(crate) struct PageList {
     head: PageNo,
 }
 
+impl PageList {
+    /// The newest page, or none.
+    pub(crate) fn first(self) -> PageNo {
+        self.head
+    }
+}
+
 /// How many pages of dropped tables are taken back when a page is needed and none is free.
 const RECLAIM_AT_ONCE: usize = 8;
 
@@ -289,14 +296,13 @@ impl Arena {
 
     /// The pages of a list, newest first.
     pub(crate) fn list(&self, list: PageList) -> impl Iterator<Item = PageNo> + '_ {
-        let mut page = list.head;
-        std::iter::from_fn(move || {
-            let this = page;
-            (this != PageNo::NONE).then(|| {
-                page = self.meta[this.index()].links.next;
-                this
-            })
-        })
+        let newest = Some(list.head).filter(|&page| page != PageNo::NONE);
+        std::iter::successors(newest, |&page| Some(self.after(page)).filter(|&next| next != PageNo::NONE))
+    }
+
+    /// The page that comes after this one in its list, or none.
+    pub(crate) fn after(&self, page: PageNo) -> PageNo {
+        self.meta[page.index()].links.next
     }
 
     /// Puts a slab page into the list of pages of its class that have free slots.

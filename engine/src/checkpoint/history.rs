@@ -1,10 +1,12 @@
 //! What the manifest log adds up to: the newest page maps, the way back to each retained checkpoint, and who needs which file.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::codec::{CodecError, Reader, Writer};
 use super::delta::{DeltaFile, MetaLocation};
 use super::page_map::{FileNo, PageEntry, PageId, PageMap};
+use super::page_runs::PageRuns;
 use super::record::{Checkpoint, shard_id, shard_list};
 use crate::disk::BLOCK_BYTES;
 use crate::element::{Epoch, ShardId};
@@ -19,7 +21,8 @@ const FILES_MAX: u32 = 1 << 22;
 pub(crate) struct History {
     files: Vec<Option<FileUse>>,
     retained: VecDeque<Retained>,
-    maps: Vec<PageMap>,
+    /// Shared with what was restored from them, until the first checkpoint after that changes them.
+    maps: Vec<Arc<PageMap>>,
     /// The largest epoch that was ever committed; none is used twice.
     pub(crate) last_epoch: Epoch,
     /// Sinks may have committed everything up to this one.
@@ -72,7 +75,7 @@ impl History {
 
     /// The newest page map of a shard.
     pub(crate) fn map(&self, shard: ShardId) -> Option<&PageMap> {
-        self.maps.get(shard.index())
+        self.maps.get(shard.index()).map(Arc::as_ref)
     }
 
     /// All files that something needs.
@@ -98,7 +101,7 @@ impl History {
     }
 
     /// In which way a checkpoint does not follow those before it.
-    pub(crate) fn misfit(&self, checkpoint: &Checkpoint) -> Option<String> {
+    pub(crate) fn misfit(&self, checkpoint: &Checkpoint<'_>) -> Option<String> {
         let (epoch, shards) = (checkpoint.epoch, &checkpoint.shards);
         if epoch <= self.last_epoch {
             return Some(format!("epoch {epoch} follows epoch {}", self.last_epoch));
@@ -126,7 +129,8 @@ impl History {
                 file if file == own => 0 < entry.block && entry.block < blocks,
                 _ => self.knows(*entry),
             };
-            if let Some((id, entry)) = part.pages.iter().find(|(_, entry)| !known(entry)) {
+            let unknown = part.pages.runs().find_map(|run| run.iter().find(|(_, entry)| !known(entry)));
+            if let Some((id, entry)) = unknown {
                 return Some(format!("{id:?} lies in the unknown block {} of {:?}", entry.block, entry.file));
             }
         }
@@ -136,20 +140,22 @@ impl History {
 
     /// Adds a checkpoint, which [`History::misfit`] has found to fit, and drops those that it retires. Gives back the files that nothing
     /// needs any more.
-    pub(crate) fn apply(&mut self, checkpoint: Checkpoint) -> Vec<DeltaFile> {
+    pub(crate) fn apply(&mut self, checkpoint: Checkpoint<'_>) -> Vec<DeltaFile> {
         let epoch = checkpoint.epoch;
-        // Without a checkpoint before this one there is no way back to remember.
-        let first = self.retained.is_empty();
+        // Without a checkpoint before this one that stays there is no way back to remember.
+        let way_back = !self.retained.is_empty() && checkpoint.oldest_retained < epoch;
         let mut undo = Vec::new();
         if checkpoint.fresh_maps {
-            for (shard, map) in self.maps.drain(..).enumerate() {
-                undo.extend(map.iter().map(|(id, entry)| (ShardId(shard as u16), id, entry)));
-            }
-            for (_, _, entry) in &undo {
-                uses(&mut self.files, *entry, |file| (file.live, file.kept) = (file.live - 1, file.kept + 1));
+            for (shard, map) in std::mem::take(&mut self.maps).iter().enumerate() {
+                for (id, entry) in map.iter() {
+                    replaces(&mut self.files, PageEntry::ABSENT, entry, way_back);
+                    if way_back {
+                        undo.push((ShardId(shard as u16), id, entry));
+                    }
+                }
             }
         }
-        self.maps.resize_with(checkpoint.shards.len(), PageMap::new);
+        self.maps.resize_with(checkpoint.shards.len(), Arc::default);
         let mut shards = Vec::with_capacity(checkpoint.shards.len());
         for (shard, part) in checkpoint.shards.iter().enumerate() {
             if let Some((no, blocks)) = part.file {
@@ -157,16 +163,22 @@ impl History {
             }
         }
         for (shard, part) in checkpoint.shards.into_iter().enumerate() {
-            let shard = ShardId(shard as u16);
-            undo.reserve(if first { 0 } else { part.pages.len() + part.removed.len() });
-            let removed = part.removed.into_iter().map(|id| (id, PageEntry::ABSENT));
-            for (id, entry) in part.pages.into_iter().chain(removed) {
-                let old = self.set(shard, id, entry);
-                if first {
-                    uses(&mut self.files, old, |file| file.kept -= 1);
-                } else {
+            let (map, shard) = (Arc::make_mut(&mut self.maps[shard]), ShardId(shard as u16));
+            if way_back {
+                let pages: usize = part.pages.runs().map(|run| run.entries().len()).sum();
+                undo.reserve(pages + part.removed.len());
+            }
+            let mut changed = |id, old, new| {
+                replaces(&mut self.files, new, old, way_back);
+                if way_back {
                     undo.push((shard, id, old));
                 }
+            };
+            for run in part.pages.runs() {
+                map.set_run(run.first(), run.entries(), &mut changed);
+            }
+            for id in part.removed {
+                changed(id, map.set(id, PageEntry::ABSENT), PageEntry::ABSENT);
             }
             let shard = ShardMeta { file: part.file.map(|(file, _)| file), meta: part.meta };
             self.pin_meta(&shard, true);
@@ -177,11 +189,12 @@ impl History {
         if checkpoint.sinks_commit {
             self.sinks_may_have_committed = epoch;
         }
+        self.forget_the_way_back_from_the_oldest();
         while self.retained.front().is_some_and(|oldest| oldest.epoch < checkpoint.oldest_retained) {
             self.unpin(self.retained.front().map(|oldest| oldest.shards.clone()));
             self.retained.pop_front();
+            self.forget_the_way_back_from_the_oldest();
         }
-        self.forget_the_way_back_from_the_oldest();
         self.sweep()
     }
 
@@ -192,8 +205,7 @@ impl History {
             let undo = self.retained.pop_back().map(|newest| newest.undo).unwrap_or_default();
             for (shard, id, entry) in undo.into_iter().rev() {
                 uses(&mut self.files, entry, |file| file.kept -= 1);
-                let undone = self.set(shard, id, entry);
-                uses(&mut self.files, undone, |file| file.kept -= 1);
+                self.set(shard, id, entry);
             }
             let shards = self.retained.back().map_or(0, |newest| newest.shards.len());
             for map in self.maps.drain(shards..) {
@@ -206,18 +218,18 @@ impl History {
     }
 
     /// The page maps of a retained checkpoint.
-    pub(crate) fn maps_of(&self, epoch: Epoch) -> Option<Vec<PageMap>> {
+    pub(crate) fn maps_of(&self, epoch: Epoch) -> Option<Vec<Arc<PageMap>>> {
         let shards = self.find(epoch)?.shards.len();
         let mut maps = self.maps.clone();
         for younger in self.retained.iter().rev().take_while(|retained| retained.epoch > epoch) {
             for (shard, id, entry) in younger.undo.iter().rev() {
                 if maps.len() <= shard.index() {
-                    maps.resize_with(shard.index() + 1, PageMap::new);
+                    maps.resize_with(shard.index() + 1, Arc::default);
                 }
-                maps[shard.index()].set(*id, *entry);
+                Arc::make_mut(&mut maps[shard.index()]).set(*id, *entry);
             }
         }
-        maps.resize_with(shards, PageMap::new);
+        maps.resize_with(shards, Arc::default);
         Some(maps)
     }
 
@@ -238,15 +250,13 @@ impl History {
         self.files[index] = Some(FileUse { file, live: 0, kept: 0, has_meta: false });
     }
 
-    /// Changes the newest map and counts: what was there goes to an undo list.
-    fn set(&mut self, shard: ShardId, id: PageId, entry: PageEntry) -> PageEntry {
+    /// Changes the newest map and counts. What was there is forgotten.
+    fn set(&mut self, shard: ShardId, id: PageId, entry: PageEntry) {
         if self.maps.len() <= shard.index() {
-            self.maps.resize_with(shard.index() + 1, PageMap::new);
+            self.maps.resize_with(shard.index() + 1, Arc::default);
         }
-        let old = self.maps[shard.index()].set(id, entry);
-        uses(&mut self.files, entry, |file| file.live += 1);
-        uses(&mut self.files, old, |file| (file.live, file.kept) = (file.live - 1, file.kept + 1));
-        old
+        let old = Arc::make_mut(&mut self.maps[shard.index()]).set(id, entry);
+        replaces(&mut self.files, entry, old, false);
     }
 
     fn pin_meta(&mut self, shard: &ShardMeta, pinned: bool) {
@@ -301,11 +311,7 @@ impl History {
             });
         });
         for map in &self.maps {
-            out.put_u64(map.len() as u64);
-            for (id, entry) in map.iter() {
-                id.put(out);
-                entry.put(out);
-            }
+            PageRuns::from_sorted(map.iter()).put(out);
         }
     }
 
@@ -328,8 +334,10 @@ impl History {
                 history.pin_meta(&shard, true);
             }
             for j in 0..history.retained[i].undo.len() {
-                let (_, _, entry) = history.retained[i].undo[j];
-                history.check(fields, entry)?;
+                let (_, id, entry) = history.retained[i].undo[j];
+                if entry.is_present() && !history.knows(entry) {
+                    return Err(unknown(fields, id, entry));
+                }
                 uses(&mut history.files, entry, |file| file.kept += 1);
             }
         }
@@ -339,15 +347,17 @@ impl History {
             return Err(start.error("checkpoints", "they are out of order"));
         }
         let shards = history.newest().map_or(0, |newest| newest.shards.len());
-        for shard in 0..shards {
-            history.maps.push(PageMap::new());
-            for _ in 0..fields.count("pages", PageId::BYTES + PageEntry::BYTES)? {
-                let (id, entry) = (PageId::get(fields)?, PageEntry::get(fields)?);
-                history.check(fields, entry)?;
-                if history.set(ShardId(shard as u16), id, entry).is_present() {
-                    return Err(fields.error("page entry", format_args!("{id:?} comes twice")));
+        for _ in 0..shards {
+            let (pages, mut map) = (PageRuns::get(fields)?, PageMap::new());
+            for run in pages.runs() {
+                if let Some((id, entry)) = run.iter().find(|(_, entry)| !history.knows(*entry)) {
+                    return Err(unknown(fields, id, entry));
                 }
+                map.set_run(run.first(), run.entries(), |_, old, entry| {
+                    replaces(&mut history.files, entry, old, false);
+                });
             }
+            history.maps.push(Arc::new(map));
         }
         Ok(history)
     }
@@ -362,14 +372,6 @@ impl History {
                 return Err(start.error("file number", format_args!("{no:?} cannot be")));
             }
             self.add_file(no, file);
-        }
-        Ok(())
-    }
-
-    fn check(&self, fields: &Reader<'_>, entry: PageEntry) -> Result<(), CodecError> {
-        if entry.is_present() && !self.knows(entry) {
-            let problem = format_args!("block {} of {:?} is unknown", entry.block, entry.file);
-            return Err(fields.error("page entry", problem));
         }
         Ok(())
     }
@@ -400,6 +402,17 @@ fn meta_fits(meta: &MetaLocation, blocks: Option<u32>) -> bool {
             *block > 0 && blocks.is_some_and(|blocks| end <= u64::from(blocks))
         }
     }
+}
+
+/// Counts that an entry has taken the place of an old one, which is kept for the way back or needed no more.
+fn replaces(files: &mut [Option<FileUse>], entry: PageEntry, old: PageEntry, kept: bool) {
+    uses(files, entry, |file| file.live += 1);
+    uses(files, old, |file| (file.live, file.kept) = (file.live - 1, file.kept + u32::from(kept)));
+}
+
+fn unknown(fields: &Reader<'_>, id: PageId, entry: PageEntry) -> CodecError {
+    let problem = format_args!("{id:?} lies in the unknown block {} of {:?}", entry.block, entry.file);
+    fields.error("page entry", problem)
 }
 
 /// Counts a use of the entry's file, where there is a page.

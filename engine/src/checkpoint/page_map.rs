@@ -63,7 +63,7 @@ impl PageEntry {
         fields.array("page entry").map(PageEntry::from_bytes)
     }
 
-    fn to_bytes(self) -> [u8; Self::BYTES] {
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         bytes[..16].copy_from_slice(&self.info);
         bytes[16..20].copy_from_slice(&self.file.0.to_le_bytes());
@@ -72,7 +72,8 @@ impl PageEntry {
         bytes
     }
 
-    fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+    #[inline]
+    pub(crate) fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         let word = |at| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let info = std::array::from_fn(|i| bytes[i]);
         PageEntry { info, file: FileNo(word(16)), block: word(20), crc: word(24) }
@@ -143,11 +144,38 @@ impl PageMap {
         if chunk_no >= arena.chunks.len() {
             arena.chunks.resize(chunk_no + 1, None);
         }
-        let chunk = arena.chunks[chunk_no].get_or_insert_with(|| Box::new([PageEntry::ABSENT; CHUNK_PAGES]));
+        let chunk = arena.chunks[chunk_no].get_or_insert_with(absent_chunk);
         let old = std::mem::replace(&mut chunk[page % CHUNK_PAGES], entry);
         arena.present += usize::from(entry.is_present());
         arena.present -= usize::from(old.is_present());
         old
+    }
+
+    /// Puts entries of pages (all present) that follow each other in their places, and hands each page with what was there before and what
+    /// is there now to `each`.
+    pub(crate) fn set_run(
+        &mut self,
+        first: PageId,
+        mut entries: impl ExactSizeIterator<Item = PageEntry>,
+        mut each: impl FnMut(PageId, PageEntry, PageEntry),
+    ) {
+        let arena = self.arenas.entry(first.arena).or_default();
+        let mut page = first.page.0 as usize;
+        let end = page + entries.len();
+        if arena.chunks.len() < end.div_ceil(CHUNK_PAGES) {
+            arena.chunks.resize(end.div_ceil(CHUNK_PAGES), None);
+        }
+        while page < end {
+            let chunk = arena.chunks[page / CHUNK_PAGES].get_or_insert_with(absent_chunk);
+            let start = page % CHUNK_PAGES;
+            let count = (end - page).min(CHUNK_PAGES - start);
+            for (slot, entry) in chunk[start..start + count].iter_mut().zip(entries.by_ref()) {
+                let old = std::mem::replace(slot, entry);
+                arena.present += usize::from(!old.is_present());
+                each(PageId { arena: first.arena, page: PageNo(page as u32) }, old, entry);
+                page += 1;
+            }
+        }
     }
 
     /// All pages, by arena, then by number.
@@ -164,6 +192,10 @@ impl PageMap {
     pub fn arenas(&self) -> impl Iterator<Item = ArenaNo> + '_ {
         self.arenas.iter().filter(|(_, pages)| pages.present > 0).map(|(arena, _)| *arena)
     }
+}
+
+fn absent_chunk() -> Box<Chunk> {
+    Box::new([PageEntry::ABSENT; CHUNK_PAGES])
 }
 
 impl ArenaPages {
@@ -211,6 +243,42 @@ mod tests {
             prop_assert_eq!(map.len(), model.len());
             prop_assert!(map.iter().eq(model.into_iter()));
         }
+    }
+
+    proptest! {
+        #[test]
+        fn runs_are_entries_put_in_one_by_one(
+            before in prop::collection::vec(0u32..3000, 0..200),
+            runs in prop::collection::vec((0u16..2, 0u32..2500, 1u32..1500), 0..8),
+        ) {
+            let (mut map, mut model) = (PageMap::new(), PageMap::new());
+            for page in before {
+                let id = PageId { arena: ArenaNo(0), page: PageNo(page) };
+                prop_assert_eq!(map.set(id, entry(1)), model.set(id, entry(1)));
+            }
+            for (arena, first, count) in runs {
+                let first = PageId { arena: ArenaNo(arena), page: PageNo(first) };
+                let (mut seen, mut expected) = (Vec::new(), Vec::new());
+                let entries = (0..count).map(|nth| entry(nth + 2));
+                map.set_run(first, entries.clone(), |id, old, entry| seen.push((id, old, entry)));
+                for (page, entry) in (first.page.0..).zip(entries) {
+                    let id = PageId { page: PageNo(page), ..first };
+                    expected.push((id, model.set(id, entry), entry));
+                }
+                prop_assert_eq!(seen, expected);
+            }
+            prop_assert_eq!(map.len(), model.len());
+            prop_assert_eq!(map, model);
+        }
+    }
+
+    #[test]
+    fn a_run_may_end_with_the_largest_page_number() {
+        let mut map = PageMap::new();
+        let first = PageId { arena: ArenaNo(0), page: PageNo(u32::MAX - 1) };
+        map.set_run(first, [entry(1), entry(2)].into_iter(), |_, _, _| {});
+        assert_eq!(map.get(PageId { page: PageNo(u32::MAX), ..first }), Some(entry(2)));
+        assert_eq!(map.len(), 2);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::codec::{CodecError, Reader, Writer};
 use super::delta::MetaLocation;
-use super::page_map::{FileNo, PageEntry, PageId};
+use super::page_map::{FileNo, PageId};
+use super::page_runs::PageRuns;
 use crate::element::{Epoch, ShardId};
 use crate::limits::SHARDS_MAX;
 
@@ -37,7 +38,7 @@ impl RecordKind {
 
 /// A checkpoint as a difference to the one before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Checkpoint {
+pub(crate) struct Checkpoint<'a> {
     pub(crate) epoch: Epoch,
     /// Retained checkpoints before this one go.
     pub(crate) oldest_retained: Epoch,
@@ -46,27 +47,27 @@ pub(crate) struct Checkpoint {
     /// It does not build on the pages of the one before.
     pub(crate) fresh_maps: bool,
     pub(crate) meta: Vec<u8>,
-    pub(crate) shards: Vec<ShardPart>,
+    pub(crate) shards: Vec<ShardPart<'a>>,
 }
 
 /// What a shard has in a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ShardPart {
+pub(crate) struct ShardPart<'a> {
     /// Its file, if any, with its length in blocks.
     pub(crate) file: Option<(FileNo, u32)>,
     pub(crate) meta: MetaLocation,
-    pub(crate) pages: Vec<(PageId, PageEntry)>,
+    pub(crate) pages: PageRuns<'a>,
     pub(crate) removed: Vec<PageId>,
 }
 
-impl Checkpoint {
+impl<'a> Checkpoint<'a> {
     pub(crate) fn put(&self, out: &mut Writer) {
         out.put_u64(self.epoch.0).put_u64(self.oldest_retained.0);
         out.put_bool(self.sinks_commit).put_bool(self.fresh_maps).put_bytes(&self.meta);
         out.put_list(&self.shards, |out, shard| shard.put(out));
     }
 
-    pub(crate) fn get(fields: &mut Reader<'_>) -> Result<Self, CodecError> {
+    pub(crate) fn get(fields: &mut Reader<'a>) -> Result<Self, CodecError> {
         Ok(Checkpoint {
             epoch: Epoch(fields.u64("epoch")?),
             oldest_retained: Epoch(fields.u64("oldest retained epoch")?),
@@ -78,39 +79,34 @@ impl Checkpoint {
     }
 }
 
-impl ShardPart {
-    const BYTES_MIN: usize = 1 + MetaLocation::BYTES_MIN + 16;
+impl<'a> ShardPart<'a> {
+    const BYTES_MIN: usize = 1 + MetaLocation::BYTES_MIN + PageRuns::BYTES_MIN + 8;
 
     fn put(&self, out: &mut Writer) {
         out.put_option(self.file, |out, (file, blocks)| {
             out.put_u32(file.0).put_u32(blocks);
         });
         self.meta.put(out);
-        out.put_list(&self.pages, |out, (id, entry)| {
-            id.put(out);
-            entry.put(out);
-        });
+        self.pages.put(out);
         out.put_list(&self.removed, |out, id| id.put(out));
     }
 
-    fn get(fields: &mut Reader<'_>) -> Result<Self, CodecError> {
+    fn get(fields: &mut Reader<'a>) -> Result<Self, CodecError> {
         Ok(ShardPart {
             file: fields.option("file", |fields| Ok((FileNo(fields.u32("file")?), fields.u32("blocks")?)))?,
             meta: MetaLocation::get(fields)?,
-            pages: fields.list("pages", PageId::BYTES + PageEntry::BYTES, |fields| {
-                Ok((PageId::get(fields)?, PageEntry::get(fields)?))
-            })?,
+            pages: PageRuns::get(fields)?,
             removed: fields.list("removed pages", PageId::BYTES, PageId::get)?,
         })
     }
 }
 
 /// A list with one item per shard.
-pub(crate) fn shard_list<T>(
-    fields: &mut Reader<'_>,
+pub(crate) fn shard_list<'a, T>(
+    fields: &mut Reader<'a>,
     what: &'static str,
     item_bytes_min: usize,
-    get: impl FnMut(&mut Reader<'_>) -> Result<T, CodecError>,
+    get: impl FnMut(&mut Reader<'a>) -> Result<T, CodecError>,
 ) -> Result<Vec<T>, CodecError> {
     let start = fields.clone();
     let items = fields.list(what, item_bytes_min, get)?;

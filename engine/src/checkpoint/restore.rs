@@ -51,7 +51,7 @@ pub struct RestoredShard {
     /// What the shard wrote.
     pub meta: Vec<u8>,
     /// Where its pages lie.
-    pub pages: PageMap,
+    pub pages: Arc<PageMap>,
 }
 
 pub(crate) fn checkpoints(history: &History) -> Vec<CheckpointInfo> {
@@ -78,8 +78,8 @@ pub(crate) fn load(
     };
     let table = history.file_table();
     let mut needed = vec![false; table.len()];
-    for (_, entry) in maps.iter().flat_map(PageMap::iter) {
-        needed[entry.file.0 as usize] = true;
+    for map in &maps {
+        map.iter().for_each(|(_, entry)| needed[entry.file.0 as usize] = true);
     }
     for shard in &retained.shards {
         if let (Some(file), MetaLocation::InFile { .. }) = (shard.file, &shard.meta) {

@@ -10,6 +10,7 @@ use super::error::{CheckpointError, RestoreError, StateDirError};
 use super::history::{FileUse, History};
 use super::manifest::{AppendError, ManifestLog, Tail};
 use super::page_map::{FileNo, PageId};
+use super::page_runs::PageRuns;
 use super::record::{Checkpoint, RecordKind, ShardPart};
 use super::restore::{self, CheckpointInfo, RestoredJob};
 use super::state_dir::{JobIdentity, StateDir};
@@ -372,7 +373,7 @@ impl CheckpointStore {
         Ok(self.log.bytes() - before)
     }
 
-    fn number_files(&self, record: CheckpointRecord) -> Checkpoint {
+    fn number_files(&self, record: CheckpointRecord) -> Checkpoint<'static> {
         let mut free = self.history.free_numbers();
         let mut shards = Vec::with_capacity(record.shards.len());
         for mut delta in record.shards {
@@ -381,7 +382,8 @@ impl CheckpointStore {
                 let own = delta.pages.iter_mut().filter(|(_, entry)| entry.file == FileNo::NONE);
                 own.for_each(|(_, entry)| entry.file = no);
             }
-            shards.push(ShardPart { file, meta: delta.meta, pages: delta.pages, removed: delta.removed });
+            let pages = PageRuns::from_entries(delta.pages);
+            shards.push(ShardPart { file, meta: delta.meta, pages, removed: delta.removed });
         }
         Checkpoint {
             epoch: record.epoch,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::job_meta::JobMeta;
 use super::snapshot::{InputsSnapshot, OperatorSnapshot, PartitionSnapshot, ShardSnapshot};
-use crate::arena::{self, Arena, ArenaConfig, PageLoader, PageNo, StateError};
+use crate::arena::{Arena, ArenaConfig, PageLoader, PageNo, StateError};
 use crate::channel::{Batch, BatchShape, Frame, FrameError, OpenBatch, SavedFrames};
 use crate::checkpoint::codec::CodecError;
 use crate::checkpoint::{ArenaNo, PageId, PageReader, RestoreError, RestoredJob};
@@ -280,17 +280,14 @@ impl Restored {
     ) -> Result<Arena, StateError> {
         let arena_no = ArenaNo(arena);
         let pages = &self.job.shards[shard.index()].pages;
-        let mut entries = Vec::new();
-        for (id, entry) in pages.iter_arena(arena_no) {
-            entries.push((id.page, arena::PageInfo::decode(id.page, entry.info)?));
-        }
+        let infos = pages.iter_arena(arena_no).map(|(id, entry)| (id.page, entry.info));
         let loader = Loader {
             reader: PageReader::new(self.disk.clone(), self.job.files.clone()),
             restored: self.clone(),
             shard,
             arena: arena_no,
         };
-        Arena::restore(config, entries, Box::new(loader))
+        Arena::restore(config, infos, Box::new(loader))
     }
 }
 

@@ -4,10 +4,13 @@
 //! group; these grow one by one, so that doubling never copies the whole. A slot may be empty: no hash of the table begins so.
 #![allow(unsafe_code)] // two look-ups without bounds checks
 
+use std::ptr;
+
 use crate::arena::PageNo;
 use crate::element::{KEY_GROUPS, KeyHash};
 
 use super::page::prefix_mask;
+use super::probe::prefetch;
 
 /// The depth at which the directory gets its second level: that of key groups.
 pub(super) const GROUP_BITS: u8 = KEY_GROUPS.trailing_zeros() as u8;
@@ -17,6 +20,36 @@ pub(super) const DEPTH_MAX: u8 = GROUP_BITS + 14;
 pub(super) struct Directory {
     /// One array, or one per key group.
     groups: Box<[Box<[PageNo]>]>,
+}
+
+/// How deep a directory has to be for pages that are there already, so that it is made at once and not grown page by page.
+pub(super) struct Depths {
+    /// Per key group. A page that holds several groups is entered for the first.
+    of_groups: Box<[u8]>,
+}
+
+impl Depths {
+    pub(super) fn new() -> Self {
+        Depths { of_groups: vec![0; KEY_GROUPS as usize].into() }
+    }
+
+    /// Enters a page that holds the hashes that begin as `hash` in `depth` bits (at most [`DEPTH_MAX`]).
+    pub(super) fn enter(&mut self, hash: KeyHash, depth: u8) {
+        debug_assert!(depth <= DEPTH_MAX);
+        let (group, _) = times(hash.0, self.of_groups.len());
+        self.of_groups[group] = self.of_groups[group].max(depth);
+    }
+
+    /// A directory that is as deep as it must be, and empty.
+    pub(super) fn directory(&self) -> Directory {
+        let empty = |bits: u8| vec![PageNo::NONE; 1 << bits].into_boxed_slice();
+        let deepest = self.of_groups.iter().copied().max().unwrap_or(0);
+        let groups: Vec<_> = match deepest {
+            0..=GROUP_BITS => vec![empty(deepest)],
+            _ => self.of_groups.iter().map(|depth| empty(depth.saturating_sub(GROUP_BITS))).collect(),
+        };
+        Directory { groups: groups.into() }
+    }
 }
 
 /// What lies beside a page: the hashes whose prefix differs in the last bit only.
@@ -44,6 +77,15 @@ impl Directory {
         let (slot, _) = times(rest, slots.len());
         // SAFETY: as before.
         unsafe { *slots.get_unchecked(slot) }
+    }
+
+    /// Asks for the slot of a hash ahead of its use.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: KeyHash) {
+        let (group, rest) = times(hash.0, self.groups.len());
+        let slots = &self.groups[group];
+        let (slot, _) = times(rest, slots.len());
+        prefetch(ptr::from_ref(&slots[slot]).cast());
     }
 
     fn group_bits(&self) -> u8 {
@@ -93,6 +135,19 @@ impl Directory {
         self.region(hash, depth, |slots| slots.fill(page));
     }
 
+    /// Lets a page hold all hashes that begin as `hash` in `depth` bits. Says whether no page held any of them before.
+    #[inline]
+    pub(super) fn claim(&mut self, hash: KeyHash, depth: u8, page: PageNo) -> bool {
+        let mut free = true;
+        self.region(hash, depth, |slots| {
+            for slot in slots {
+                free &= *slot == PageNo::NONE;
+                *slot = page;
+            }
+        });
+        free
+    }
+
     /// Whether no page holds hashes that begin as `hash` in `depth` bits.
     pub(super) fn is_empty(&mut self, hash: KeyHash, depth: u8) -> bool {
         let mut empty = true;
@@ -140,6 +195,10 @@ fn double_to(slots: &mut Box<[PageNo]>, len: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Splits the region of `hash` at depth `depth` the way a table does: two pages one bit deeper.
@@ -170,6 +229,41 @@ mod tests {
             let depth_of = |page: PageNo| if page.0 == 1 { DEPTH_MAX } else { page.0 as u8 - 1 };
             let buddy = directory.buddy(KeyHash(beside), depth + 1, depth_of);
             assert_eq!(buddy == Buddy::Page(PageNo(1)), depth + 1 == DEPTH_MAX, "{depth}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_directory_made_at_once_is_one_that_was_grown(
+            splits in prop::collection::vec((any::<u64>(), 1..=DEPTH_MAX), 0..60),
+            shallow: bool,
+        ) {
+            // Pages split along the way to a hash: their prefixes exclude each other and cover everything.
+            let mut pages = BTreeMap::from([(0u64, 0u8)]);
+            for (hash, to) in splits {
+                let to = if shallow { to.min(GROUP_BITS) } else { to };
+                let (&prefix, &depth) = pages.range(..=hash).next_back().unwrap();
+                for depth in depth..to {
+                    pages.insert(hash & prefix_mask(depth), depth + 1);
+                    pages.insert(hash & prefix_mask(depth) | 1 << (63 - depth), depth + 1);
+                }
+                prop_assert_eq!(pages.get(&prefix).is_some_and(|&now| now >= depth), true);
+            }
+            let mut grown = Directory::new();
+            let mut depths = Depths::new();
+            for (&prefix, &depth) in &pages {
+                grown.deepen(KeyHash(prefix), depth);
+                depths.enter(KeyHash(prefix), depth);
+            }
+            let mut made = depths.directory();
+            for (page, (&prefix, &depth)) in (1..).map(PageNo).zip(&pages) {
+                grown.set(KeyHash(prefix), depth, page);
+                prop_assert!(made.claim(KeyHash(prefix), depth, page));
+            }
+            prop_assert_eq!(&made.groups, &grown.groups);
+            for (&prefix, &depth) in pages.iter().take(3) {
+                prop_assert!(!made.claim(KeyHash(prefix), depth, PageNo(u32::MAX)));
+            }
         }
     }
 

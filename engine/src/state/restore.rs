@@ -6,12 +6,15 @@ use crate::element::KeyHash;
 use crate::key::Key;
 use crate::record::Record;
 
-use super::directory::DEPTH_MAX;
+use super::directory::{DEPTH_MAX, Depths};
 use super::layout::Entry;
 use super::page::{TablePage, prefix_mask};
 use super::probe::Probe;
 use super::slab;
 use super::table::Table;
+
+/// How many pages ahead of its turn a page's slot in the directory is asked for.
+const PAGES_AHEAD: usize = 12;
 
 /// What has to be saved of a table beside its pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,21 +40,9 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         let mut table = Self::empty(meta.id);
         table.pages = pages;
         table.len = meta.len;
-        let list: Vec<PageNo> = arena.list(pages).collect();
-        let damage =
-            list.into_iter().find_map(|page| {
-                table
-                    .adopt(arena, page)
-                    // It may have come in before anybody knew what it should look like.
-                    .and_then(|()| {
-                        if arena.is_resident(page) { check_page::<K, V, P>(arena, page) } else { Ok(()) }
-                    })
-                    .err()
-                    .map(|what| (page, what))
-            });
-        match damage {
-            None => Ok(table),
-            Some((page, what)) => {
+        match table.adopt_pages(arena) {
+            Ok(()) => Ok(table),
+            Err((page, what)) => {
                 let error = arena.corrupt(page, meta.id, what);
                 table.discard(arena);
                 Err(error)
@@ -59,20 +50,45 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         }
     }
 
+    fn adopt_pages(&mut self, arena: &mut Arena) -> Result<(), (PageNo, &'static str)> {
+        let mut depths = Depths::new();
+        for page in arena.list(self.pages) {
+            let info = arena.info(page);
+            if info.kind == PageKind::Table {
+                if info.level > DEPTH_MAX || info.prefix & !prefix_mask(info.level) != 0 {
+                    return Err((page, "a table page has an impossible prefix"));
+                }
+                depths.enter(KeyHash(info.prefix), info.level);
+            }
+        }
+        self.directory = depths.directory();
+        // A large directory is in no near cache, and pages come in no order: so their slots are asked for some pages ahead.
+        let mut ahead = arena.list(self.pages).nth(PAGES_AHEAD).unwrap_or(PageNo::NONE);
+        let mut page = self.pages.first();
+        while page != PageNo::NONE {
+            if ahead != PageNo::NONE {
+                self.directory.prefetch(KeyHash(arena.info(ahead).prefix));
+                ahead = arena.after(ahead);
+            }
+            let adopted = self.adopt(arena, page);
+            // It may have come in before anybody knew what it should look like.
+            let sound = adopted.and_then(|()| match arena.is_resident(page) {
+                true => check_page::<K, V, P>(arena, page),
+                false => Ok(()),
+            });
+            sound.map_err(|what| (page, what))?;
+            page = arena.after(page);
+        }
+        Ok(())
+    }
+
+    /// Takes up one page. The directory is as deep as the page.
     fn adopt(&mut self, arena: &mut Arena, page: PageNo) -> Result<(), &'static str> {
         let info = arena.info(page);
         match info.kind {
             PageKind::Table => {
-                if info.level > DEPTH_MAX || info.prefix & !prefix_mask(info.level) != 0 {
-                    return Err("a table page has an impossible prefix");
-                }
-                let hash = KeyHash(info.prefix);
-                self.directory.deepen(hash, info.level);
-                if !self.directory.is_empty(hash, info.level) {
-                    return Err("two table pages have the same prefix");
-                }
-                self.directory.set(hash, info.level, page);
-                Ok(())
+                let free = self.directory.claim(KeyHash(info.prefix), info.level, page);
+                free.then_some(()).ok_or("two table pages have the same prefix")
             }
             PageKind::Slab => self.slabs.adopt(arena, page),
             PageKind::Extent => {

@@ -106,7 +106,7 @@ impl PageLoader for FromMemory {
 
 impl Saved {
     fn arena(&self) -> Arena {
-        let entries = self.pages.iter().map(|(&page, &(info, _))| (page, info));
+        let entries = self.pages.iter().map(|(&page, &(info, _))| (page, info.encode()));
         let loader = Box::new(FromMemory(Rc::new(RefCell::new(self.clone()))));
         Arena::restore(config(), entries, loader).unwrap()
     }

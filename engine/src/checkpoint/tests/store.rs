@@ -97,6 +97,43 @@ fn old_checkpoints_and_their_files_go_and_their_live_pages_stay() {
 }
 
 #[test]
+fn keeping_fewer_checkpoints_than_before_lets_all_their_files_go() {
+    let (disk, mut job, mut model) = job(1);
+    for version in 1..=3 {
+        job.checkpoint(&[pages(0..50, version)], &mut model).unwrap();
+    }
+    drop(job);
+    let options = StoreOptions { retain: 1, ..StoreOptions::default() };
+    let (store, _) = CheckpointStore::open(disk.shared(), dir(), &identity(), options).unwrap();
+    let mut job = Job::start(&disk, store, 1, &model).unwrap();
+    assert_eq!(deltas(&disk), ["1-0.delta", "2-0.delta", "3-0.delta"]);
+    job.checkpoint(&[pages(0..30, 4)], &mut model).unwrap();
+    job.store.tidy().unwrap();
+    assert_eq!(deltas(&disk), ["3-0.delta", "4-0.delta"]);
+    verify(disk.shared(), &job.store, &model);
+    drop(job);
+    let (store, _) = CheckpointStore::open(disk.shared(), dir(), &identity(), options).unwrap();
+    verify(disk.shared(), &store, &model);
+    let mut job = Job::start(&disk, store, 1, &model).unwrap();
+    job.checkpoint(&[pages(0..50, 5)], &mut model).unwrap();
+    job.store.tidy().unwrap();
+    assert_eq!(deltas(&disk), ["5-0.delta"]);
+    verify(disk.shared(), &job.store, &model);
+}
+
+#[test]
+fn a_map_that_was_loaded_stays_what_it_was() {
+    let (disk, mut job, mut model) = job(1);
+    job.checkpoint(&[pages(0..10, 1)], &mut model).unwrap();
+    let loaded = job.store.load(Epoch(1)).unwrap();
+    let before = read_back(disk.shared(), &loaded).unwrap();
+    job.checkpoint(&[pages(5..15, 2)], &mut model).unwrap();
+    assert_eq!(read_back(disk.shared(), &loaded).unwrap(), before);
+    assert_eq!(before, model.committed[&Epoch(1)]);
+    verify(disk.shared(), &job.store, &model);
+}
+
+#[test]
 fn nearly_empty_files_are_emptied() {
     let (disk, mut job, mut model) = job(1);
     job.checkpoint(&[pages(0..100, 1)], &mut model).unwrap();

@@ -102,9 +102,9 @@ fn a_page_that_is_there_twice_is_refused() {
             Err(StateError::Load { page, message: "gone".into() })
         }
     }
-    let twice = [(PageNo(3), info), (PageNo(3), info)];
+    let twice = [(PageNo(3), info.encode()), (PageNo(3), info.encode())];
     assert!(matches!(Arena::restore(config(), twice, Box::new(None)), Err(StateError::Corrupt { .. })));
-    let mut arena = Arena::restore(config(), [(PageNo(3), info)], Box::new(None)).unwrap();
+    let mut arena = Arena::restore(config(), [(PageNo(3), info.encode())], Box::new(None)).unwrap();
     let meta = TableMeta { id: info.table, len: 1 };
     let table = Table::<K64, P64>::restore(&mut arena, meta, &name()).unwrap();
     let error = table.contains(&mut arena, KeyHash(1), &[]).unwrap_err();

@@ -82,12 +82,8 @@ pub(super) fn restore<K: TestKey, V: TestValue, P: Probe>(
     meta: TableMeta,
 ) -> Result<(Arena, Table<K, V, P>), StateError> {
     let loader = Box::new(FromMemory(Rc::new(RefCell::new(pages.clone()))));
-    // Infos go through their encoded form, as in a page map.
-    let mut entries = Vec::new();
-    for (&page, (info, _)) in pages {
-        entries.push((page, PageInfo::decode(page, info.encode())?));
-    }
-    let mut arena = Arena::restore(config(), entries, loader)?;
+    let infos = pages.iter().map(|(&page, (info, _))| (page, info.encode()));
+    let mut arena = Arena::restore(config(), infos, loader)?;
     let table = Table::restore(&mut arena, meta, &name())?;
     arena.discard_unclaimed();
     Ok((arena, table))
