@@ -1,6 +1,7 @@
 //! Instruments for tests, public: users test their own jobs with them.
 
 mod script;
+mod seat;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub mod seccomp;
 pub mod sim;

@@ -25,16 +25,14 @@
 //! Not simulated: threads that sources and sinks start for themselves, and the order in which the processor makes writes visible to
 //! other cores (loom does that for the rings).
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::sim_disk::{Random, SimDisk, SimShardDisk};
-use crate::disk::{DiskBuffer, DiskDone, DiskOp, ShardDisk};
+use super::seat::Seat;
+use super::sim_disk::{Random, SimDisk};
 use crate::element::{Epoch, Nanos, ShardId};
 use crate::graph::Flow;
 use crate::job::attempts::{Attempts, Begun, End};
@@ -42,7 +40,7 @@ use crate::job::{Job, JobError};
 use crate::key::HashSeed;
 use crate::runtime::control::{Control, Phase, ShardEvent};
 use crate::runtime::coordinator::Coordinator;
-use crate::runtime::driver::{Drive, Step};
+use crate::runtime::driver::Step;
 use crate::runtime::metrics::JobMetrics;
 use crate::time::ProcessingTime;
 
@@ -138,15 +136,6 @@ struct Running {
 enum Actor {
     Shard(usize),
     Control,
-}
-
-/// A shard at its (simulated) thread.
-struct Seat {
-    drive: Option<Box<dyn Drive>>,
-    /// Operations that its disk has not answered yet.
-    outstanding: Rc<Cell<usize>>,
-    asleep: bool,
-    until: Option<Nanos>,
 }
 
 impl Simulation {
@@ -254,7 +243,7 @@ impl Simulation {
                 seat.asleep,
                 seat.until,
                 drive.has_work(),
-                seat.outstanding.get(),
+                seat.outstanding(),
                 running.control.counters[number].read(),
             );
         }
@@ -274,11 +263,7 @@ impl Simulation {
             Err(error) => return self.failed(error, false),
         };
         self.note(from.map_or(0, |epoch| epoch.0));
-        let seats = attempt.builders.into_iter().map(|build| {
-            let outstanding = Rc::new(Cell::new(0));
-            let disk = WatchedDisk { disk: self.disk.shard_disk(), outstanding: outstanding.clone() };
-            Seat { drive: Some(build(Box::new(disk))), outstanding, asleep: false, until: None }
-        });
+        let seats = attempt.builders.into_iter().map(|build| Seat::new(build, &self.disk));
         self.running = Some(Running {
             shows_at: vec![0; attempt.control.counters.len()],
             seats: seats.collect(),
@@ -405,7 +390,7 @@ impl Running {
                 seat.drive.is_some()
                     && (!seat.asleep
                         || self.control.wakers[number].is_notified()
-                        || seat.outstanding.get() > 0
+                        || seat.outstanding() > 0
                         || seat.until.is_some_and(|until| until <= now))
             }
         }
@@ -462,33 +447,5 @@ impl Running {
                 self.step(number, now);
             }
         }
-    }
-}
-
-/// A shard's disk that tells how many operations are under way.
-struct WatchedDisk {
-    disk: SimShardDisk,
-    outstanding: Rc<Cell<usize>>,
-}
-
-impl ShardDisk for WatchedDisk {
-    fn buffer(&mut self, len: usize) -> Box<dyn DiskBuffer> {
-        self.disk.buffer(len)
-    }
-
-    fn submit(&mut self, op: DiskOp) -> u64 {
-        let ticket = self.disk.submit(op);
-        self.outstanding.set(self.disk.outstanding());
-        ticket
-    }
-
-    fn poll(&mut self) -> Option<DiskDone> {
-        let done = self.disk.poll();
-        self.outstanding.set(self.disk.outstanding());
-        done
-    }
-
-    fn outstanding(&self) -> usize {
-        self.disk.outstanding()
     }
 }

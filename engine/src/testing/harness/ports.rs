@@ -1,0 +1,227 @@
+//! What a harness and its program share: inputs that are fed by hand, and outputs that are kept until they are taken.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::error::HarnessError;
+use crate::element::{ShardId, Timestamp};
+use crate::record::{Record, RecordBuf};
+
+/// The ports of one harness. The program holds them too, on every shard.
+#[derive(Clone, Default)]
+pub(super) struct Ports {
+    shared: Arc<Mutex<AllPorts>>,
+}
+
+#[derive(Default)]
+pub(super) struct AllPorts {
+    pub(super) inputs: BTreeMap<String, Fed>,
+    pub(super) outputs: BTreeMap<String, Kept>,
+    /// How narrow they are.
+    pub(super) width: Width,
+}
+
+/// How many records pass a port at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Width {
+    /// How many records an input gives at a poll.
+    pub(super) poll: usize,
+    /// How many records an output takes before it has to be opened again.
+    pub(super) outbox: usize,
+}
+
+impl Default for Width {
+    fn default() -> Self {
+        Width { poll: usize::MAX, outbox: usize::MAX }
+    }
+}
+
+impl Width {
+    /// As narrow as can be.
+    pub(super) const ONE: Width = Width { poll: 1, outbox: 1 };
+}
+
+impl Ports {
+    pub(super) fn lock(&self) -> MutexGuard<'_, AllPorts> {
+        // Each change is a single step, so that a panic beside it leaves the ports whole.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AllPorts {
+    pub(super) fn input(&mut self, name: &str) -> Result<&mut Fed, HarnessError> {
+        if !self.inputs.contains_key(name) {
+            let known = names(self.inputs.keys());
+            return Err(HarnessError::NoSuchInput { name: name.to_owned(), known });
+        }
+        Ok(self.inputs.get_mut(name).expect("was looked up"))
+    }
+
+    pub(super) fn output(&mut self, name: &str) -> Result<&mut Kept, HarnessError> {
+        if !self.outputs.contains_key(name) {
+            let known = names(self.outputs.keys());
+            return Err(HarnessError::NoSuchOutput { name: name.to_owned(), known });
+        }
+        Ok(self.outputs.get_mut(name).expect("was looked up"))
+    }
+
+    /// Lets outputs that are full take records again. Says whether there were any.
+    pub(super) fn open_outboxes(&mut self) -> bool {
+        let outbox = self.width.outbox;
+        let full = self.outputs.values_mut().filter(|kept| kept.since_opened >= outbox);
+        full.map(|kept| kept.since_opened = 0).count() > 0
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let all: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+/// What a port's records are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecordType {
+    id: TypeId,
+    name: &'static str,
+}
+
+impl RecordType {
+    fn of<T: 'static>() -> Self {
+        RecordType { id: TypeId::of::<T>(), name: type_name::<T>() }
+    }
+
+    fn check<T: 'static>(&self, port: &str) -> Result<(), HarnessError> {
+        if self.id == TypeId::of::<T>() {
+            return Ok(());
+        }
+        let (is, asked) = (self.name, type_name::<T>());
+        Err(HarnessError::WrongType { name: port.to_owned(), is, asked })
+    }
+}
+
+/// What an input was fed, from the beginning: a source that is asked again gives it again.
+#[derive(Clone)]
+pub(super) struct Fed {
+    of: RecordType,
+    pub(super) items: Vec<Item>,
+    pub(super) watermark: Timestamp,
+    pub(super) ended: bool,
+}
+
+/// What an input gives.
+#[derive(Clone)]
+pub(super) enum Item {
+    /// An archived record.
+    Record(RecordBuf, Timestamp),
+    Watermark(Timestamp),
+    Idle,
+}
+
+impl Fed {
+    pub(super) fn new<T: Record>() -> Self {
+        Fed { of: RecordType::of::<T>(), items: Vec::new(), watermark: Timestamp::MIN, ended: false }
+    }
+
+    pub(super) fn record<T: Record>(
+        &mut self,
+        name: &str,
+        at: Timestamp,
+        record: &T,
+    ) -> Result<(), HarnessError> {
+        self.of.check::<T>(name)?;
+        self.is_open(name)?;
+        let mut bytes = RecordBuf::new();
+        record.encode(&mut bytes);
+        self.items.push(Item::Record(bytes, at));
+        Ok(())
+    }
+
+    pub(super) fn watermark(&mut self, name: &str, to: Timestamp) -> Result<(), HarnessError> {
+        self.is_open(name)?;
+        let input = name.to_owned();
+        match to {
+            Timestamp::MAX => return Err(HarnessError::EndOfTime { input }),
+            to if to < self.watermark => {
+                return Err(HarnessError::WatermarkBack { input, stands: self.watermark, to });
+            }
+            _ => {}
+        }
+        self.watermark = to;
+        self.items.push(Item::Watermark(to));
+        Ok(())
+    }
+
+    pub(super) fn idle(&mut self, name: &str) -> Result<(), HarnessError> {
+        self.is_open(name)?;
+        self.items.push(Item::Idle);
+        Ok(())
+    }
+
+    fn is_open(&self, name: &str) -> Result<(), HarnessError> {
+        if self.ended { Err(HarnessError::AfterEnd { input: name.to_owned() }) } else { Ok(()) }
+    }
+}
+
+/// What an output has been given and nobody has taken.
+pub(super) struct Kept {
+    of: RecordType,
+    /// A `Vec<(U, Timestamp)>`.
+    records: Box<dyn Any + Send>,
+    take_shown: fn(&mut dyn Any) -> Vec<(String, Timestamp)>,
+    since_opened: usize,
+    /// By shard.
+    watermarks: BTreeMap<ShardId, Timestamp>,
+}
+
+impl Kept {
+    pub(super) fn new<U: Debug + Send + 'static>() -> Self {
+        Kept {
+            of: RecordType::of::<U>(),
+            records: Box::new(Vec::<(U, Timestamp)>::new()),
+            take_shown: |records| {
+                let records = records.downcast_mut::<Vec<(U, Timestamp)>>().map(std::mem::take);
+                records.unwrap_or_default().into_iter().map(|(record, at)| (format!("{record:?}"), at)).collect()
+            },
+            since_opened: 0,
+            watermarks: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn keep<U: 'static>(&mut self, record: U, at: Timestamp) {
+        if let Some(records) = self.records.downcast_mut::<Vec<(U, Timestamp)>>() {
+            records.push((record, at));
+            self.since_opened += 1;
+        }
+    }
+
+    pub(super) fn take<U: 'static>(&mut self, name: &str) -> Result<Vec<(U, Timestamp)>, HarnessError> {
+        self.of.check::<U>(name)?;
+        let records = self.records.downcast_mut::<Vec<(U, Timestamp)>>();
+        Ok(records.map(std::mem::take).unwrap_or_default())
+    }
+
+    /// Takes the records as their `Debug` shows them.
+    pub(super) fn take_shown(&mut self) -> Vec<(String, Timestamp)> {
+        (self.take_shown)(self.records.as_mut())
+    }
+
+    /// An instance on a shard begins.
+    pub(super) fn opened(&mut self, shard: ShardId) {
+        self.watermarks.insert(shard, Timestamp::MIN);
+    }
+
+    pub(super) fn has_room(&self, width: Width) -> bool {
+        self.since_opened < width.outbox
+    }
+
+    pub(super) fn advance(&mut self, shard: ShardId, to: Timestamp) {
+        self.watermarks.insert(shard, to);
+    }
+
+    /// The least watermark over all shards.
+    pub(super) fn watermark(&self) -> Timestamp {
+        self.watermarks.values().copied().min().unwrap_or(Timestamp::MIN)
+    }
+}
