@@ -22,10 +22,12 @@ pub(crate) mod fold;
 pub(crate) mod fork;
 pub(crate) mod inputs;
 pub(crate) mod inspect;
+pub(crate) mod join;
 pub(crate) mod keyed;
 pub(crate) mod keyed_state;
 pub(crate) mod map;
 pub mod process;
+pub(crate) mod progress;
 pub(crate) mod segment;
 pub(crate) mod side;
 pub(crate) mod sink;
@@ -40,6 +42,7 @@ pub(crate) mod window;
 pub use buckets::{Elements, PerKey, PerWindow, ProcessWindow, ProcessWindowContext, WindowStates};
 pub use failure::{Cause, Failure};
 pub use flat_map::Out;
+pub use join::{JoinContext, JoinFunction, ProcessJoin};
 pub use process::{
     BroadcastContext, BroadcastMap, CoProcess, KeyedBroadcastProcess, KeyedCoProcess, KeyedContext,
     KeyedProcess, NamedTimer, Process, ProcessContext, States, Timer, ValueState,

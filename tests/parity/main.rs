@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // the exemption for tests does not reach their helper functions
 
 mod event_time;
+mod interval_joins;
 mod partitioning;
 mod process;
 mod programs;

@@ -34,19 +34,20 @@ pub(crate) use function::{AddedUp, Applied, AppliedToBoth, Finished, Processed};
 pub use function::{Elements, ProcessWindow, WindowFunction};
 pub(crate) use intake::LateOfEach;
 pub use intake::{Assign, Decide, FromOne, FromTwo, Intake, Late};
+pub(crate) use list::{Lists, Names as ListNames};
 pub(crate) use pair::Pair;
+pub(crate) use slot::{Slot as WindowSlot, SlotOf as WindowSlotOf};
 
 use std::marker::PhantomData;
 
 use super::failure::{Blame, Cause, Failure};
-use super::floors::{Floor, Floors};
 use super::inputs::Inputs;
 use super::keyed::{Fed, Firing, FromExchange, Operator};
+use super::progress::Progress;
 use super::segment::OpenContext;
 use super::store::{Contents as Saved, Opening, Store};
 use super::{OpId, Push, owned_items};
 use crate::arena::Arena;
-use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{Epoch, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::record::Record;
@@ -54,7 +55,7 @@ use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::Table;
 use crate::timers::{Due, TimerQueue};
-use crate::window::{LateLedger, TimeDomain, TimeWindow, TimerChange};
+use crate::window::{TimeDomain, TimeWindow, TimerChange};
 use context::{WindowStates as States, WindowTables};
 use sessions::Sessions;
 use slot::{Slot, SlotOf};
@@ -97,12 +98,8 @@ where
     on_late: L,
     seed: HashSeed,
     kept: Option<Kept<K, G::State>>,
-    watermark: Timestamp,
+    progress: Progress,
     processing: Timestamp,
-    floors: Floors,
-    late: LateLedger,
-    /// How many records belonged to no window.
-    unassigned: u64,
     scratch: Scratch,
     out: Vec<(F::Out, Timestamp)>,
     types: PhantomData<fn() -> I>,
@@ -158,11 +155,8 @@ where
             on_late,
             seed: HashSeed(0),
             kept: None,
-            watermark: Timestamp::MIN,
+            progress: Progress::default(),
             processing: Timestamp::MIN,
-            floors: Floors::default(),
-            late: LateLedger::default(),
-            unassigned: 0,
             scratch: Scratch::default(),
             out: Vec::new(),
             types: PhantomData,
@@ -180,54 +174,10 @@ where
         let mut states = States::new(opening, self.manner.merging);
         Blame::on(self.op, || self.function.open(&mut states));
         let (opening, tables) = states.finish()?;
-        self.restore(&opening).map_err(Cause::fatal)?;
+        self.progress = Progress::restore(&opening).map_err(Cause::fatal)?;
         let store = opening.finish()?;
         self.kept = Some(Kept { store, sessions, triggers, event, processing, tables });
         Ok(())
-    }
-
-    /// Takes up the operator's own words in a checkpoint.
-    fn restore(&mut self, opening: &Opening<'_>) -> Result<(), CodecError> {
-        if let Some(mut words) = opening.own() {
-            let own = Own::read(&mut words)?;
-            words.finish()?;
-            (self.watermark, self.unassigned) = (own.watermark, own.unassigned);
-            (self.late, self.floors) = (own.late, own.floors);
-        }
-        for (groups, mut words) in opening.own_before() {
-            let own = Own::read(&mut words)?;
-            words.finish()?;
-            if let Some(last) = groups.last_hash() {
-                let (first, fired) = (groups.first_hash(), Timestamp::MIN);
-                self.floors.add(Floor { first, last, watermark: own.watermark, fired });
-                self.floors.add_within(&own.floors, first, last);
-            }
-            // Figures of the whole operator go on on one shard.
-            if opening.is_first_shard() {
-                self.late.absorb(own.late);
-                self.unassigned += own.unassigned;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What a checkpoint holds of the operator beside tables and timers.
-struct Own {
-    watermark: Timestamp,
-    unassigned: u64,
-    late: LateLedger,
-    floors: Floors,
-}
-
-impl Own {
-    fn read(input: &mut Reader<'_>) -> Result<Own, CodecError> {
-        Ok(Own {
-            watermark: Timestamp(input.i64("watermark")?),
-            unassigned: input.u64("unassigned records")?,
-            late: LateLedger::read(input)?,
-            floors: Floors::read(input)?,
-        })
     }
 }
 
@@ -272,10 +222,10 @@ where
     }
 
     fn watermark<P: Push<FromExchange<Self>>>(&mut self, at: Timestamp, push: &mut P) -> Firing {
-        self.watermark = self.watermark.max(at);
+        self.progress.advance(at);
         let firing = self.fire(TimeDomain::Event, at, push);
         if firing == Firing::Done {
-            self.floors.pass(self.watermark);
+            self.progress.settle();
         }
         firing
     }
@@ -301,11 +251,7 @@ where
         }
         kept.tables.tables.list(&mut saved);
         saved.timers(EVENT, &kept.event).timers(PROCESSING, &kept.processing);
-        let mut own = Writer::new();
-        own.put_i64(self.watermark.0).put_u64(self.unassigned);
-        self.late.put(&mut own);
-        self.floors.put(&mut own);
-        Some(kept.store.snapshot(saved.own(own)))
+        Some(kept.store.snapshot(saved.own(self.progress.words())))
     }
 
     fn arena(&mut self) -> Option<&mut Arena> {
@@ -313,12 +259,12 @@ where
     }
 
     fn late_records(&self) -> u64 {
-        self.late.count()
+        self.progress.late_records()
     }
 
     fn gauge(&self, gauges: &mut Gauges) {
-        gauges.late_records += self.late.count();
-        gauges.unassigned_records += self.unassigned;
+        gauges.late_records += self.progress.late_records();
+        gauges.unassigned_records += self.progress.unassigned;
         gauges.keys += self.contents.windows();
     }
 }

@@ -27,12 +27,12 @@ impl KeyedBroadcastProcess<(u64, i64), (String, i64), u64> for Limits {
     }
 
     fn process(&mut self, reading: &View<(u64, i64)>, ctx: &mut KeyedContext<'_, u64, Over>) {
-        ctx.set(&self.reading, reading.1.into());
+        ctx.set(&self.reading, reading.1);
         ctx.register_event_timer(ctx.timestamp().unwrap());
     }
 
     fn broadcast(&mut self, rule: &View<(String, i64)>, ctx: &mut BroadcastContext<'_, u64, Over>) {
-        let (name, limit): (String, i64) = (rule.0.as_str().to_owned(), rule.1.into());
+        let (name, limit): (String, i64) = (rule.0.as_str().to_owned(), rule.1);
         match limit {
             0 => {
                 assert!(ctx.look_up(&self.limits, &name).is_some());

@@ -40,9 +40,9 @@ impl KeyedCoProcess<(u64, i64), (u64, i64), u64> for RidesAndFares {
 
     fn first(&mut self, ride: &View<(u64, i64)>, ctx: &mut KeyedContext<'_, u64, Joined>) {
         match ctx.take(&self.fare) {
-            Some(fare) => ctx.emit((ctx.key(), ride.1.into(), fare)),
+            Some(fare) => ctx.emit((ctx.key(), ride.1, fare)),
             None => {
-                ctx.set(&self.ride, ride.1.into());
+                ctx.set(&self.ride, ride.1);
                 ctx.register_event_timer(Timestamp(ctx.timestamp().unwrap().0 + PATIENCE));
             }
         }
@@ -50,9 +50,9 @@ impl KeyedCoProcess<(u64, i64), (u64, i64), u64> for RidesAndFares {
 
     fn second(&mut self, fare: &View<(u64, i64)>, ctx: &mut KeyedContext<'_, u64, Joined>) {
         match ctx.take(&self.ride) {
-            Some(ride) => ctx.emit((ctx.key(), ride, fare.1.into())),
+            Some(ride) => ctx.emit((ctx.key(), ride, fare.1)),
             None => {
-                ctx.set(&self.fare, fare.1.into());
+                ctx.set(&self.fare, fare.1);
                 ctx.register_event_timer(Timestamp(ctx.timestamp().unwrap().0 + PATIENCE));
             }
         }
@@ -79,7 +79,7 @@ fn jn_04_pf_01_a_ride_without_a_fare_goes_beside_when_its_time_is_over() {
             .key_by(|ride| ride.0)
             .connect(stream("fares", &fares).key_by(|fare| fare.0))
             .process(RidesAndFares::new(alone.clone()));
-        let alone = joined.side_output(&alone).map(|alone| (alone.0.into(), alone.1.into(), 0));
+        let alone = joined.side_output(&alone).map(|alone| (alone.0, alone.1, 0));
         joined.union(alone).map(|row| (row.0, row.1, row.2)).sink("out", run.sink());
     })
     .are_in_any_order(&[(1, 11, 101), (3, 13, 103), (2, 12, 0), (4, 104, 0)]);
@@ -147,7 +147,7 @@ fn tr_07_tr_10_a_function_of_two_streams_without_keys() {
             .connect(second.source_time(Watermarks::monotonous()))
             .process(Both(big.clone()));
         let big = both.side_output(&big).map(|number| (false, -*number));
-        both.union(big).map(|pair| (pair.0, i64::from(pair.1))).sink("out", run.sink());
+        both.union(big).map(|pair| (pair.0, pair.1)).sink("out", run.sink());
     })
     .are_in_any_order(&[(true, 5), (false, 7), (false, -200)]);
 }

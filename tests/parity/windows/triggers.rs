@@ -82,7 +82,7 @@ fn wn_20_a_count_can_have_the_end_of_the_window_beside_it() {
 #[test]
 fn wn_20_event_time_can_fire_a_window_again_and_again() {
     let every_four = || ContinuousEventTimeTrigger::of(Ticks(4), Tick::Millisecond).unwrap();
-    sums(&[1, 2, 5, 6, 9, 12], every_four).are(&[
+    sums(&[1, 2, 5, 6, 9, 12], every_four).on_one_shard().are(&[
         (0, 8, Firing::Early),
         (0, 23, Firing::Early),
         (0, 23, Firing::OnTime),

@@ -36,15 +36,6 @@ where
         });
     }
 
-    /// How far event time has come for a key.
-    #[inline]
-    pub(super) fn seen(&self, hash: KeyHash) -> Timestamp {
-        match self.floors.is_empty() {
-            true => self.watermark,
-            false => self.watermark.max(self.floors.watermark(hash)),
-        }
-    }
-
     /// Whether a window takes nothing in any more.
     pub(super) fn is_gone(&self, window: TimeWindow, seen: Timestamp) -> bool {
         self.manner.domain == TimeDomain::Event
@@ -63,11 +54,11 @@ where
         let assigned = Blame::on(self.op, || assigner.assign(by, item, &mut windows));
         assigned.unwrap_or_else(|error| raise(self.op, Cause::fatal(error)));
         let Some(&last) = windows.last() else {
-            self.unassigned += 1;
+            self.progress.unassigned += 1;
             self.scratch.windows = windows;
             return Ok(());
         };
-        let seen = self.seen(key.0);
+        let seen = self.progress.seen(key.0);
         let mut taken = false;
         for &window in &windows {
             taken |= match self.manner.merging {
@@ -81,7 +72,7 @@ where
             };
         }
         if !taken {
-            self.late.enter(key.0, key.1, at, seen, last);
+            self.progress.enter_late(key, at, seen, last);
             self.on_late.late(self.op, item, at);
         }
         self.scratch.windows = windows;

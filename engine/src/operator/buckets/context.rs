@@ -118,11 +118,7 @@ pub(super) struct WindowTables {
 
 impl WindowTables {
     /// A window is over.
-    pub(super) fn clear<K: Key + ?Sized>(
-        &mut self,
-        arena: &mut Arena,
-        slot: &Slot,
-    ) -> Result<(), StateError> {
+    pub(super) fn clear(&mut self, arena: &mut Arena, slot: &Slot) -> Result<(), StateError> {
         self.of_windows.iter().try_for_each(|number| {
             self.tables.remove(*number, arena, slot.hash, &slot.bytes)?;
             Ok(())

@@ -102,7 +102,7 @@ where
         slot.hash = hash;
         slot.bytes.clear();
         slot.bytes.extend_from_slice(bytes);
-        let (op, seen) = (self.op, self.seen(key.0));
+        let (op, seen) = (self.op, self.progress.seen(key.0));
         let result = self.with_trigger(&slot, active, (at, seen), false, |trigger, ctx| {
             Blame::on(op, || match domain {
                 TimeDomain::Event => trigger.on_event_time(at, ctx),
@@ -190,7 +190,7 @@ where
         Blame::on(self.op, || function.clear(&mut context));
         let slot = fired.slot;
         self.contents.clear(kept.store.arena(), slot)?;
-        kept.tables.clear::<K>(kept.store.arena(), slot)?;
+        kept.tables.clear(kept.store.arena(), slot)?;
         if let Some(triggers) = &mut kept.triggers {
             triggers.remove(kept.store.arena(), slot.hash, &slot.bytes)?;
         }

@@ -15,13 +15,13 @@ use crate::window::Timed;
 use super::slot::{Slot, SlotOf};
 
 /// An element of a slot: the slot's bytes are those of a key here.
-type ElementOf<K> = Sub<SlotOf<K>, u64>;
+pub(crate) type ElementOf<K> = Sub<SlotOf<K>, u64>;
 
 /// The numbers of a list: of its first element, and of the next one to come.
 type Head = [u64; 2];
 
 /// See the [module](self).
-pub(super) struct Lists<K: Key + ?Sized, T: Record> {
+pub(crate) struct Lists<K: Key + ?Sized, T: Record> {
     names: Names,
     heads: Table<SlotOf<K>, Head>,
     values: Table<ElementOf<K>, T>,
@@ -31,23 +31,23 @@ pub(super) struct Lists<K: Key + ?Sized, T: Record> {
 
 /// What the tables are called.
 #[derive(Clone, Copy)]
-pub(super) struct Names {
+pub(crate) struct Names {
     heads: &'static str,
     values: &'static str,
     times: &'static str,
 }
 
 impl Names {
-    pub(super) const ONLY: Names =
+    pub(crate) const ONLY: Names =
         Names { heads: "window", values: "window elements", times: "window element times" };
-    pub(super) const FIRST: Names =
+    pub(crate) const FIRST: Names =
         Names { heads: "first", values: "first elements", times: "first element times" };
-    pub(super) const SECOND: Names =
+    pub(crate) const SECOND: Names =
         Names { heads: "second", values: "second elements", times: "second element times" };
 }
 
 impl<K: Key + ?Sized, T: Record> Lists<K, T> {
-    pub(super) fn open(opening: &mut Opening<'_>, names: Names) -> Result<Self, Cause> {
+    pub(crate) fn open(opening: &mut Opening<'_>, names: Names) -> Result<Self, Cause> {
         Ok(Lists {
             names,
             heads: opening.table(names.heads)?,
@@ -57,7 +57,7 @@ impl<K: Key + ?Sized, T: Record> Lists<K, T> {
         })
     }
 
-    pub(super) fn list(&self, saved: &mut Saved) {
+    pub(crate) fn list(&self, saved: &mut Saved) {
         saved
             .table(self.names.heads, self.heads.meta())
             .table(self.names.values, self.values.meta())
@@ -65,12 +65,12 @@ impl<K: Key + ?Sized, T: Record> Lists<K, T> {
     }
 
     /// How many lists there are.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.heads.len()
     }
 
     /// Whether a list has no elements.
-    pub(super) fn is_empty(&self, arena: &mut Arena, slot: &Slot) -> Result<bool, StateError> {
+    pub(crate) fn is_empty(&self, arena: &mut Arena, slot: &Slot) -> Result<bool, StateError> {
         Ok(self.head(arena, slot)?.is_none())
     }
 
@@ -79,13 +79,25 @@ impl<K: Key + ?Sized, T: Record> Lists<K, T> {
     }
 
     /// Appends an archived element. Says whether the list was empty.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         arena: &mut Arena,
         slot: &Slot,
         value: &[u8],
         at: Timestamp,
     ) -> Result<bool, StateError> {
+        let (_, is_first) = self.push_numbered(arena, slot, value, at)?;
+        Ok(is_first)
+    }
+
+    /// Appends an archived element. Gives its number, and whether the list was empty.
+    pub(crate) fn push_numbered(
+        &mut self,
+        arena: &mut Arena,
+        slot: &Slot,
+        value: &[u8],
+        at: Timestamp,
+    ) -> Result<(u64, bool), StateError> {
         let mut number = 0;
         self.heads.update(
             arena,
@@ -100,20 +112,34 @@ impl<K: Key + ?Sized, T: Record> Lists<K, T> {
         let hash = ElementOf::<K>::encode_parts(slot.hash, &slot.bytes, &number, &mut self.element);
         self.values.insert_raw(arena, hash, &self.element, value)?;
         self.times.insert(arena, hash, &self.element, &at.0)?;
-        Ok(number == 0)
+        Ok((number, number == 0))
     }
 
     /// All elements with their numbers, in order.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         arena: &mut Arena,
         slot: &Slot,
+        each: impl FnMut(u64, Timed<T>),
+    ) -> Result<(), StateError> {
+        self.read_between(arena, slot, (Timestamp::MIN, Timestamp::MAX), each)
+    }
+
+    /// The elements with timestamps from the first to the last, both included, in order.
+    pub(crate) fn read_between(
+        &mut self,
+        arena: &mut Arena,
+        slot: &Slot,
+        (from, to): (Timestamp, Timestamp),
         mut each: impl FnMut(u64, Timed<T>),
     ) -> Result<(), StateError> {
         let Some([first, next]) = self.head(arena, slot)? else { return Ok(()) };
         for number in first..next {
             let hash = ElementOf::<K>::encode_parts(slot.hash, &slot.bytes, &number, &mut self.element);
             let Some(at) = self.times.get(arena, hash, &self.element, |at| *at)? else { continue };
+            if !(from.0..=to.0).contains(&at) {
+                continue;
+            }
             if let Some(value) = self.values.get(arena, hash, &self.element, T::owned)? {
                 each(number, Timed { value, at: Timestamp(at) });
             }
@@ -122,7 +148,7 @@ impl<K: Key + ?Sized, T: Record> Lists<K, T> {
     }
 
     /// Takes an element out.
-    pub(super) fn remove(&mut self, arena: &mut Arena, slot: &Slot, number: u64) -> Result<(), StateError> {
+    pub(crate) fn remove(&mut self, arena: &mut Arena, slot: &Slot, number: u64) -> Result<(), StateError> {
         let hash = ElementOf::<K>::encode_parts(slot.hash, &slot.bytes, &number, &mut self.element);
         self.values.remove(arena, hash, &self.element)?;
         self.times.remove(arena, hash, &self.element)?;
@@ -135,7 +161,7 @@ impl<K: Key + ?Sized, T: Record> Lists<K, T> {
     }
 
     /// Appends the elements of one list to another, and forgets the first.
-    pub(super) fn append(&mut self, arena: &mut Arena, into: &Slot, of: &Slot) -> Result<(), StateError> {
+    pub(crate) fn append(&mut self, arena: &mut Arena, into: &Slot, of: &Slot) -> Result<(), StateError> {
         let Some([first, next]) = self.head(arena, of)? else { return Ok(()) };
         let mut value = Vec::new();
         for number in first..next {
@@ -149,7 +175,7 @@ impl<K: Key + ?Sized, T: Record> Lists<K, T> {
     }
 
     /// Forgets a list.
-    pub(super) fn clear(&mut self, arena: &mut Arena, slot: &Slot) -> Result<(), StateError> {
+    pub(crate) fn clear(&mut self, arena: &mut Arena, slot: &Slot) -> Result<(), StateError> {
         let Some([first, next]) = self.head(arena, slot)? else { return Ok(()) };
         for number in first..next {
             let hash = ElementOf::<K>::encode_parts(slot.hash, &slot.bytes, &number, &mut self.element);

@@ -63,7 +63,7 @@ impl<K: Key + ?Sized> Sessions<K> {
         self.current.clear();
         let current = &mut self.current;
         self.table.get(arena, hash, key, |entries| {
-            current.extend(entries.iter().map(|entry| Active::of(&entry.map(|word| word.into()))));
+            current.extend(entries.iter().map(Active::of));
         })?;
         Ok(())
     }
