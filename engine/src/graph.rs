@@ -12,7 +12,7 @@ use crate::operator::side::Slot;
 use crate::operator::{Driven, OpId};
 use crate::sink::Delivery;
 use crate::source::Replay;
-use crate::time::{Producers, Tick};
+use crate::time::{Producers, Span, Tick};
 
 /// A mistake in a program that shows before anything runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -349,6 +349,14 @@ impl GraphBuilder {
             place: self.plan.built_at(op),
             what,
         });
+    }
+
+    /// A span in ticks of the job. One that is not so many whole ticks is a mistake of the program.
+    pub(crate) fn in_ticks(&mut self, op: OpId, what: &str, span: Span) -> i64 {
+        span.in_ticks(self.tick()).unwrap_or_else(|error| {
+            self.bad_setting(op, format!("{what}: {error}"));
+            0
+        })
     }
 
     /// Notes what is legal and yet probably not meant. The words go on from the operator's name.

@@ -44,8 +44,9 @@ pub use failure::{Cause, Failure};
 pub use flat_map::Out;
 pub use join::{JoinContext, JoinFunction, ProcessJoin};
 pub use process::{
-    BroadcastContext, BroadcastMap, CoProcess, KeyedBroadcastProcess, KeyedCoProcess, KeyedContext,
-    KeyedProcess, NamedTimer, Process, ProcessContext, States, Timer, ValueState,
+    BroadcastContext, BroadcastMap, BroadcastMaps, BroadcastProcess, BroadcastReadContext, CoProcess,
+    KeyedBroadcastProcess, KeyedCoProcess, KeyedContext, KeyedProcess, NamedTimer, Process, ProcessContext,
+    States, Timer, ValueState,
 };
 pub use side::Tag;
 pub use value::Value;

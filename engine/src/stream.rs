@@ -15,6 +15,8 @@
 //! # }
 //! ```
 
+mod all_joins;
+mod as_of_joins;
 mod broadcasts;
 mod connects;
 mod count_windows;
@@ -34,6 +36,8 @@ mod window_kinds;
 mod windows;
 mod windows_note;
 
+pub use all_joins::{AllJoinOf, AllJoined, Others};
+pub use as_of_joins::{AsOfJoinOf, AsOfJoined};
 pub use broadcasts::{BroadcastStream, ConnectedBroadcast};
 pub use connects::{Both, Connected, ConnectedKeyed};
 pub use exchanges::Keyed;

@@ -60,6 +60,28 @@ fn jn_03_the_interval_may_lie_before_or_behind() {
     ]);
 }
 
+#[test]
+fn jn_03_what_is_alone_is_in_time_for_the_windows_behind_the_join() {
+    let (left, right) = (times(&[0, 5, 95, 200]), times(&[5, 90, 300]));
+    every_way(4, move |flow, run| {
+        let keyed = |name: &str, records: &[(i64, Timestamp)]| {
+            flow.source(name, run.timed(vec![records.to_vec()]))
+                .source_time(Watermarks::monotonous())
+                .key_by(|_| 7u64)
+        };
+        keyed("left", &left)
+            .interval_join(keyed("right", &right), Ticks(-20), Ticks(20))
+            .full_join(|left, right| (left.copied(), right.copied()))
+            .key_by(|_| ())
+            .window(Tumbling::of(Ticks(10)))
+            .count()
+            .map(|result| (result.window.start.0, result.value))
+            .sink("out", run.sink());
+    })
+    .are(&[(0, 2), (90, 1), (200, 1), (300, 1)])
+    .late(0);
+}
+
 /// Pairs with the event time of the pair.
 struct Pairs;
 

@@ -5,11 +5,14 @@
 
 #![allow(clippy::unwrap_used)] // the exemption for tests does not reach their helper functions
 
+mod all_joins;
+mod as_of_joins;
 mod event_time;
 mod interval_joins;
 mod partitioning;
 mod process;
 mod programs;
+mod refused;
 mod restarts;
 mod sources;
 mod state;

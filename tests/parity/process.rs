@@ -2,6 +2,8 @@
 
 mod broadcast;
 mod connected;
+mod overdue;
+mod shapes;
 
 use millstream::operator::{KeyedContext, KeyedProcess, NamedTimer, States, Timer, ValueState};
 use millstream::prelude::*;

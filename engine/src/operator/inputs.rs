@@ -1,10 +1,11 @@
-//! What an operator is fed: one stream, several of one type, or two of two types.
+//! What an operator is fed: one stream, several of one type, or several of as many types.
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::typed::{BatchOf, trust};
 use crate::channel::Batch;
+use crate::element::Timestamp;
 use crate::record::{Layout, Record};
 
 /// The types of an operator's inputs.
@@ -54,29 +55,46 @@ impl<T: Record> Inputs for Many<T> {
     }
 }
 
-/// Two streams of two types: the first input is of `A`s, the second of `B`s.
-pub struct Two<A, B>(PhantomData<fn() -> (A, B)>);
+/// Streams of so many types, of which each batch comes from one.
+macro_rules! of_several {
+    ($streams:ident, $batch:ident, $count:literal: $($port:pat => $stream:ident of $record:ident),+) => {
+        #[doc = concat!("So many streams of as many types: ", $count, ". Each type is that of the input with its number.")]
+        pub struct $streams<$($record),+>(PhantomData<fn() -> ($($record),+)>);
 
-/// A batch of one of two streams.
-pub enum EitherBatch<'a, A, B> {
-    /// From the first.
-    First(BatchOf<'a, A>),
-    /// From the second.
-    Second(BatchOf<'a, B>),
-}
-
-impl<A: Record, B: Record> Inputs for Two<A, B> {
-    type Batch<'a> = EitherBatch<'a, A, B>;
-
-    #[inline(always)]
-    fn batch(port: usize, batch: Batch<'_>, stretch: Range<usize>) -> EitherBatch<'_, A, B> {
-        match port {
-            0 => EitherBatch::First(trust(batch, stretch)),
-            _ => EitherBatch::Second(trust(batch, stretch)),
+        #[doc = concat!("A batch of one of the streams: of ", $count, ".")]
+        pub enum $batch<'a, $($record),+> {
+            $(
+                #[doc = concat!("From the ", stringify!($stream), " one.")]
+                $stream(BatchOf<'a, $record>),
+            )+
         }
-    }
 
-    fn layouts(_: usize) -> Vec<Layout> {
-        vec![A::layout(), B::layout()]
-    }
+        impl<$($record: Record),+> $batch<'_, $($record),+> {
+            /// The event times of its records.
+            pub fn timestamps(&self) -> &[Timestamp] {
+                match self {
+                    $($batch::$stream(batch) => batch.timestamps(),)+
+                }
+            }
+        }
+
+        impl<$($record: Record),+> Inputs for $streams<$($record),+> {
+            type Batch<'a> = $batch<'a, $($record),+>;
+
+            #[inline(always)]
+            fn batch(port: usize, batch: Batch<'_>, stretch: Range<usize>) -> Self::Batch<'_> {
+                match port {
+                    $($port => $batch::$stream(trust(batch, stretch)),)+
+                }
+            }
+
+            fn layouts(_: usize) -> Vec<Layout> {
+                vec![$($record::layout()),+]
+            }
+        }
+    };
 }
+
+of_several!(Two, EitherBatch, "two": 0 => First of A, _ => Second of B);
+of_several!(Three, OneOfThreeBatch, "three": 0 => First of A, 1 => Second of B, _ => Third of C);
+of_several!(Four, OneOfFourBatch, "four": 0 => First of A, 1 => Second of B, 2 => Third of C, _ => Fourth of D);

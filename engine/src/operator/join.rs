@@ -1,9 +1,15 @@
-//! Joins of two keyed streams by event time.
+//! Joins of keyed streams by event time.
 
+mod all;
+mod as_of;
 mod function;
+mod grid;
 mod interval;
 mod side;
 
+pub use all::{AllFunction, AllJoin, Streams};
+pub(crate) use all::{Complete, LateOfAll, Partial};
+pub use as_of::AsOfJoin;
 pub use function::JoinFunction;
 pub(crate) use function::{FullJoin, InnerJoin, LeftJoin, Processed, RightJoin};
 pub use function::{JoinContext, ProcessJoin};

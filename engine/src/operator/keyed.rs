@@ -97,6 +97,12 @@ pub trait Operator: Fed {
         Firing::Done
     }
 
+    /// How many ticks older than event time what it gives out may be. The watermark that goes on is so much less, that nothing be late behind
+    /// it.
+    fn holds_back(&self) -> i64 {
+        0
+    }
+
     /// Whether it goes by the clock, too: then [`Operator::clock`] is called in every step.
     const HAS_CLOCK: bool = false;
 
@@ -241,7 +247,8 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                     continue;
                 }
             }
-            self.said.say(signal, self.push.tail())?;
+            let said = held_back(signal, self.head.holds_back());
+            self.said.say(said, self.push.tail())?;
             self.due.pop_front();
         }
         Ok(!self.said.ended)
@@ -364,7 +371,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             // What an interrupted firing had left fires now: nobody will announce this watermark again.
             self.due.extend((start > Timestamp::MIN).then_some(Signal::Advance(start)));
         }
-        self.said.watermark = self.merge.current();
+        self.said.watermark = at_most(self.merge.current(), self.head.holds_back());
         self.said.idle = self.merge.is_idle();
         for signal in self.due.iter().rev() {
             match signal {
@@ -527,6 +534,21 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
             gauges.state_bytes += arena.bytes_charged();
         }
         self.push.tail().gauge(gauges);
+    }
+}
+
+/// The watermark that goes on from an operator at this one. At the end of time there is nothing more to come.
+fn at_most(watermark: Timestamp, held_back: i64) -> Timestamp {
+    match watermark {
+        Timestamp::MAX => watermark,
+        Timestamp(at) => Timestamp(at.saturating_sub(held_back)),
+    }
+}
+
+fn held_back(signal: Signal, ticks: i64) -> Signal {
+    match signal {
+        Signal::Advance(at) => Signal::Advance(at_most(at, ticks)),
+        other => other,
     }
 }
 

@@ -37,6 +37,7 @@
 //! ```
 
 mod broadcast;
+mod broadcast_plain;
 mod co;
 mod context;
 mod keyed;
@@ -46,6 +47,7 @@ mod states;
 mod timers;
 
 pub use broadcast::{BroadcastContext, BroadcastMap, KeyedBroadcastProcess, KeyedBroadcastProcessing};
+pub use broadcast_plain::{BroadcastMaps, BroadcastProcess, BroadcastProcessing, BroadcastReadContext};
 pub use co::{KeyedCoProcess, KeyedCoProcessing};
 pub use context::KeyedContext;
 pub use keyed::{KeyedProcess, KeyedProcessing};

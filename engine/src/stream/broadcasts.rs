@@ -9,9 +9,9 @@ use crate::graph::Partitioner;
 use crate::key::Key;
 use crate::operator::exchange::{Broadcast, Forward};
 use crate::operator::keyed::FromExchange;
-use crate::operator::process::KeyedBroadcastProcessing;
+use crate::operator::process::{BroadcastProcessing, KeyedBroadcastProcessing};
 use crate::operator::views::Views;
-use crate::operator::{Chain, KeyedBroadcastProcess};
+use crate::operator::{BroadcastProcess, Chain, KeyedBroadcastProcess};
 use crate::record::Record;
 
 /// A stream whose records every shard gets, in one order: what [`Stream::broadcast`] gives.
@@ -38,6 +38,33 @@ impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
             begin(vec![in_order], "broadcast", false, Location::caller(), Views::new);
         let input = ordered.unkeyed(Partitioner::Broadcast, Broadcast::new);
         BroadcastStream { input, types: PhantomData }
+    }
+}
+
+/// A stream without keys and a broadcast one.
+#[must_use = "connected streams without a function do nothing"]
+pub struct UnkeyedBroadcast<T, B> {
+    inputs: [Input; 2],
+    types: PhantomData<fn() -> (T, B)>,
+}
+
+impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
+    /// This stream and a broadcast one, for one function. Records stay on their shards.
+    pub fn connect_broadcast<B: Record>(self, other: BroadcastStream<B>) -> UnkeyedBroadcast<T, B> {
+        UnkeyedBroadcast { inputs: [self.forward(), other.input], types: PhantomData }
+    }
+}
+
+impl<T: Record, B: Record> UnkeyedBroadcast<T, B> {
+    /// Gives every record of the stream, and on every shard every record of the broadcast one, to a function.
+    #[track_caller]
+    pub fn process<F: BroadcastProcess<T, B>>(
+        self,
+        function: F,
+    ) -> Stream<F::Out, FromExchange<BroadcastProcessing<T, B, F>>> {
+        begin(self.inputs.into(), "broadcast_process", true, Location::caller(), |op| {
+            BroadcastProcessing::new(op, function)
+        })
     }
 }
 

@@ -97,7 +97,7 @@ where
 }
 
 /// The consumer's end of an exchange, where a chain begins.
-pub(crate) struct Input {
+pub struct Input {
     pub(crate) flow: Flow,
     pub(crate) end: InputEnd,
     pub(crate) timed: bool,

@@ -170,15 +170,10 @@ fn in_ticks(
     op: OpId,
     graph: &mut GraphBuilder,
 ) -> Bounds {
-    let tick = graph.tick();
-    let mut ticks = |what: &str, span: Span| {
-        span.in_ticks(tick).unwrap_or_else(|error| {
-            graph.bad_setting(op, format!("{what} bound of the interval: {error}"));
-            0
-        })
-    };
-    let lower_ticks = ticks("lower", lower).saturating_add(i64::from(lower_exclusive));
-    let upper_ticks = ticks("upper", upper).saturating_sub(i64::from(upper_exclusive));
+    let lower_ticks = graph.in_ticks(op, "lower bound of the interval", lower);
+    let upper_ticks = graph.in_ticks(op, "upper bound of the interval", upper);
+    let lower_ticks = lower_ticks.saturating_add(i64::from(lower_exclusive));
+    let upper_ticks = upper_ticks.saturating_sub(i64::from(upper_exclusive));
     if lower_ticks > upper_ticks {
         graph.bad_setting(
             op,

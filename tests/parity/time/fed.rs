@@ -1,6 +1,7 @@
 //! A source that the test feeds while the job runs, and a job under a clock that the test moves.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -132,11 +133,27 @@ impl<T: Record + Clone + Send> Stepped<T> {
     where
         P: Fn(&Flow, millstream::io::CollectRecords<T>) + Send + Sync + 'static,
     {
+        Self::run(Job::new("stepped").shards(shards), Duration::ZERO, program)
+    }
+
+    /// The same, with checkpoints in a directory, and with a clock that stands at `now`.
+    pub fn start_in<P>(state: &Path, shards: u16, now: Duration, program: P) -> Self
+    where
+        P: Fn(&Flow, millstream::io::CollectRecords<T>) + Send + Sync + 'static,
+    {
+        let job = Job::new("stepped").shards(shards).state_dir(state);
+        Self::run(job.checkpoint_interval(Duration::from_millis(1)), now, program)
+    }
+
+    fn run<P>(job: Job, now: Duration, program: P) -> Self
+    where
+        P: Fn(&Flow, millstream::io::CollectRecords<T>) + Send + Sync + 'static,
+    {
         let (sink, results) = collect::<T>();
         let sink = Mutex::new(sink);
         let clock = VirtualClock::new();
-        let running = Job::new("stepped")
-            .shards(shards)
+        clock.set(now);
+        let running = job
             .oversubscribe(true)
             .restart(RestartStrategy::None)
             .clock(clock.clone())
@@ -174,6 +191,15 @@ impl<T: Record + Clone + Send> Stepped<T> {
     pub fn watermarks(&self, operator: &str) -> Vec<i64> {
         let all = self.running.event_time().unwrap().operators();
         all.into_iter().filter(|of| of.operator == operator).map(|of| of.watermark.0).collect()
+    }
+
+    /// Stops the job once a checkpoint holds all that has happened.
+    pub fn stop_with_checkpoint(self) {
+        let completed = || self.running.metrics().checkpoints.completed;
+        let before = completed();
+        // The second from now began after this.
+        until("a checkpoint is complete", || completed() >= before + 2);
+        self.stop();
     }
 
     pub fn stop(self) {

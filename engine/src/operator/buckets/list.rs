@@ -44,6 +44,10 @@ impl Names {
         Names { heads: "first", values: "first elements", times: "first element times" };
     pub(crate) const SECOND: Names =
         Names { heads: "second", values: "second elements", times: "second element times" };
+    pub(crate) const THIRD: Names =
+        Names { heads: "third", values: "third elements", times: "third element times" };
+    pub(crate) const FOURTH: Names =
+        Names { heads: "fourth", values: "fourth elements", times: "fourth element times" };
 }
 
 impl<K: Key + ?Sized, T: Record> Lists<K, T> {

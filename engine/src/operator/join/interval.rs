@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use super::function::{JoinContext, JoinFunction};
+use super::grid::Grid;
 use super::side::{Names, Side};
 use crate::arena::Arena;
 use crate::element::{Epoch, KeyHash, Timestamp};
@@ -38,6 +39,16 @@ impl Bounds {
     /// As long as the interval, so that it lies in two buckets at most.
     fn bucket(self) -> i64 {
         self.upper.saturating_sub(self.lower).saturating_add(1)
+    }
+
+    /// How long a record of the first stream may have to wait for one of the second.
+    fn left_waits(self) -> i64 {
+        self.upper.max(0)
+    }
+
+    /// How long a record of the second stream may have to wait for one of the first.
+    fn right_waits(self) -> i64 {
+        self.lower.saturating_neg().max(0)
     }
 }
 
@@ -99,10 +110,11 @@ where
 
     fn opened(&mut self, context: &OpenContext) -> Result<(), Cause> {
         let mut opening = Opening::new(context, self.op)?;
-        let Bounds { lower, upper } = self.bounds;
-        let bucket = self.bounds.bucket();
-        let left = Side::open(&mut opening, Names::LEFT, F::LEFT, (bucket, upper))?;
-        let right = Side::open(&mut opening, Names::RIGHT, F::RIGHT, (bucket, lower.saturating_neg()))?;
+        let (bounds, length) = (self.bounds, self.bounds.bucket());
+        let left =
+            Side::open(&mut opening, Names::LEFT, F::LEFT, Grid { length, waits: bounds.left_waits() })?;
+        let right =
+            Side::open(&mut opening, Names::RIGHT, F::RIGHT, Grid { length, waits: bounds.right_waits() })?;
         self.progress = Progress::restore(&opening).map_err(Cause::fatal)?;
         self.kept = Some(Kept { store: opening.finish()?, left, right });
         Ok(())
@@ -267,12 +279,8 @@ where
     }
 
     fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &EitherBatch<'_, A, B>, push: &mut P) {
-        let timestamps = match batch {
-            EitherBatch::First(batch) => batch.timestamps(),
-            EitherBatch::Second(batch) => batch.timestamps(),
-        };
         let mut cursor = Cursor::new();
-        for (index, &at) in timestamps.iter().enumerate() {
+        for (index, &at) in batch.timestamps().iter().enumerate() {
             (cursor.index, cursor.at) = (index, at);
             let taken = match batch {
                 EitherBatch::First(batch) => self.left(batch, index, at),
@@ -294,6 +302,13 @@ where
             self.out.drain(..).for_each(|(record, at)| push.push(record, at));
         }
         Firing::More
+    }
+
+    fn holds_back(&self) -> i64 {
+        // What is alone is given out with its own event time, when its last possible partner could have come.
+        let left = if F::LEFT { self.bounds.left_waits() } else { 0 };
+        let right = if F::RIGHT { self.bounds.right_waits() } else { 0 };
+        left.max(right)
     }
 
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {

@@ -4,6 +4,7 @@
 //! goes as a whole, when event time has passed its last possible partner; there is one timer for it. Only where records without a partner are
 //! wanted is there a timer for each time of a record.
 
+use super::grid::Grid;
 use crate::arena::Arena;
 use crate::element::{KeyHash, Timestamp};
 use crate::key::{Key, Sub};
@@ -13,10 +14,10 @@ use crate::operator::store::{Contents, Opening};
 use crate::record::Record;
 use crate::state::{StateError, Table};
 use crate::timers::TimerQueue;
-use crate::window::{TimeWindow, Timed};
+use crate::window::Timed;
 
 /// A record by its bucket and its number there.
-type RecordOf<K> = Sub<SlotOf<K>, u64>;
+pub(super) type RecordOf<K> = Sub<SlotOf<K>, u64>;
 
 /// What the tables of a side are called.
 #[derive(Clone, Copy)]
@@ -40,10 +41,7 @@ pub(super) struct Side<K: Key + ?Sized, T: Record> {
     pub(super) timers: TimerQueue<SlotOf<K>>,
     /// The records that have had a partner, where that matters.
     partnered: Option<Table<RecordOf<K>, ()>>,
-    /// The length of a bucket.
-    length: i64,
-    /// How long after a record its last possible partner may come; at least 0.
-    waits: i64,
+    grid: Grid,
     slot: Slot,
     number: Vec<u8>,
 }
@@ -53,15 +51,14 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
         opening: &mut Opening<'_>,
         names: Names,
         wants_unmatched: bool,
-        (length, waits): (i64, i64),
+        grid: Grid,
     ) -> Result<Self, Cause> {
         Ok(Side {
             names,
             lists: Lists::open(opening, names.lists)?,
             timers: opening.timers(names.timers)?,
             partnered: wants_unmatched.then(|| opening.table(names.partnered)).transpose()?,
-            length,
-            waits: waits.max(0),
+            grid,
             slot: Slot::default(),
             number: Vec::new(),
         })
@@ -75,17 +72,6 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
         }
     }
 
-    fn bucket_of(&self, at: Timestamp) -> TimeWindow {
-        let start = at.0 - at.0.rem_euclid(self.length).min(at.0.saturating_sub(i64::MIN));
-        TimeWindow { start: Timestamp(start), end: Timestamp(start.saturating_add(self.length)) }
-    }
-
-    /// When a record that came at `at`, or a bucket whose last record could, is waited for no longer.
-    fn over_at(&self, at: Timestamp) -> Timestamp {
-        // Event time comes to no more than this before the stream ends.
-        Timestamp(at.0.saturating_add(self.waits).min(i64::MAX - 1))
-    }
-
     /// Keeps a record. Gives its number in its bucket.
     pub(super) fn add(
         &mut self,
@@ -95,18 +81,18 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
         at: Timestamp,
         has_partner: bool,
     ) -> Result<(), StateError> {
-        let bucket = self.bucket_of(at);
+        let bucket = self.grid.bucket_of(at);
         self.slot.set::<K>(key, bucket);
         let (number, is_first) = self.lists.push_numbered(arena, &self.slot, bytes, at)?;
         if is_first {
-            let over_at = self.over_at(bucket.max_timestamp());
+            let over_at = self.grid.over_at(bucket.max_timestamp());
             self.timers.register(arena, over_at, self.slot.hash, &self.slot.bytes)?;
         }
         if self.partnered.is_some() {
             match has_partner {
                 true => self.note_partner(arena, number)?,
                 false => {
-                    let over_at = self.over_at(at);
+                    let over_at = self.grid.over_at(at);
                     self.timers.register(arena, over_at, self.slot.hash, &self.slot.bytes)?;
                 }
             }
@@ -131,7 +117,7 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
         found: &mut Vec<Timed<T>>,
     ) -> Result<(), StateError> {
         let mut numbers = Vec::new();
-        let mut bucket = self.bucket_of(from);
+        let mut bucket = self.grid.bucket_of(from);
         loop {
             self.slot.set::<K>(key, bucket);
             numbers.clear();
@@ -147,7 +133,7 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
             if to < bucket.end || bucket.end == Timestamp::MAX {
                 return Ok(());
             }
-            bucket = self.bucket_of(bucket.end);
+            bucket = self.grid.bucket_of(bucket.end);
         }
     }
 
@@ -161,14 +147,13 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
         alone: &mut Vec<Timed<T>>,
     ) -> Result<(), StateError> {
         let (bucket, ..) = Slot::split::<K>(&slot.bytes);
-        let is_last = at >= self.over_at(bucket.max_timestamp());
+        let is_last = at >= self.grid.over_at(bucket.max_timestamp());
         if let Some(partnered) = &mut self.partnered {
             let mut due = Vec::new();
-            let (waits, mut all) = (self.waits, Vec::new());
+            let (grid, mut all) = (self.grid, Vec::new());
             self.lists.read(arena, slot, |number, record| {
-                let over_at = record.at.0.saturating_add(waits).min(i64::MAX - 1);
                 all.push(number);
-                if over_at == at.0 {
+                if grid.over_at(record.at) == at {
                     due.push((number, record));
                 }
             })?;

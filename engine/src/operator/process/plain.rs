@@ -50,6 +50,10 @@ impl<U> ProcessContext<'_, U> {
 
 /// A function per record of any stream (Flink's `ProcessFunction` without state). Timers and state need a key: they are what a
 /// [`KeyedProcess`](super::KeyedProcess) has.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a function of records `{T}` without a key",
+    note = "a function with state or timers is a `KeyedProcess`: it needs a key, as in `.key_by(..).process(..)`"
+)]
 pub trait Process<T: Record>: 'static {
     /// What it gives out.
     type Out: 'static;

@@ -1,6 +1,7 @@
 //! What functions on keyed streams run on, whichever their shape: the states, timers and clocks of one shard.
 
 use super::broadcast::BroadcastContext;
+use super::broadcast_plain::BroadcastReadContext;
 use super::context::{Clocks, KeyedContext};
 use super::states::{Kept, States};
 use super::timers::Timer;
@@ -184,6 +185,26 @@ impl<K: Key + ?Sized, U> Running<K, U> {
 
     pub(super) fn gauge(&self, gauges: &mut Gauges) {
         gauges.keys += self.kept.as_ref().map_or(0, Kept::keys);
+    }
+}
+
+impl<U> Running<(), U> {
+    /// Calls the function for every record of a batch that has no keys.
+    pub(super) fn unkeyed<T: Record>(
+        &mut self,
+        batch: &BatchOf<'_, T>,
+        mut call: impl FnMut(&View<T>, &mut BroadcastReadContext<'_, U>),
+        mut give: impl FnMut(U, Timestamp),
+    ) {
+        let kept = self.kept.as_mut().expect("open comes before the first batch");
+        let (op, seed, watermark) = (self.op, self.seed, self.clocks.watermark);
+        let mut cursor = Cursor::new();
+        for (index, &at) in batch.timestamps().iter().enumerate() {
+            (cursor.index, cursor.at) = (index, at);
+            let mut context = BroadcastReadContext { op, seed, at, watermark, kept, out: &mut self.out };
+            Blame::on(op, || call(batch.record(index), &mut context));
+            self.out.drain(..).for_each(|(record, at)| give(record, at));
+        }
     }
 }
 
