@@ -1,5 +1,6 @@
 //! Instruments for tests, public: users test their own jobs with them.
 
+mod harness;
 mod script;
 mod seat;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -10,4 +11,5 @@ pub mod sim_disk;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub use seccomp::refuse_io_uring;
 
+pub use harness::{Feed, FeedReader, Harness, HarnessError, Input, Single, Snapshot, Step, TestFlow, single};
 pub use script::{Script, ScriptReader, script, timed_script};

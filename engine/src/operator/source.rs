@@ -218,7 +218,9 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
         }
         Ok(match answer {
             // The batch is empty again: its room is all that there was.
-            SourcePoll::More if reported.is_none() && !said_idle && count >= self.batch.room() => Polled::Part,
+            SourcePoll::More if reported.is_none() && !said_idle && count >= self.batch.room() => {
+                Polled::Part
+            }
             SourcePoll::More => Polled::Batch,
             SourcePoll::Idle { .. } | SourcePoll::End => Polled::Last,
         })

@@ -18,10 +18,20 @@ pub enum HarnessError {
         known: String,
     },
     /// The name of an output is wrong.
-    #[error("the program has no output `{name}`; it has {known}. Make one with flow.output(\"{name}\", stream)")]
+    #[error(
+        "the program has no output `{name}`; it has {known}. Make one with flow.output(\"{name}\", stream)"
+    )]
     NoSuchOutput {
         /// The name.
         name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// There are several, or none, and none was named.
+    #[error("which {port} is meant? The program has {known}: name one")]
+    NotTheOnlyOne {
+        /// Input or output.
+        port: &'static str,
         /// Those there are.
         known: String,
     },
@@ -36,13 +46,15 @@ pub enum HarnessError {
         asked: &'static str,
     },
     /// An input was fed after its end.
-    #[error("input `{input}` has ended; feed it before .end()")]
+    #[error("input `{input}` has ended; feed it before its end")]
     AfterEnd {
         /// The input.
         input: String,
     },
     /// A watermark was to go back.
-    #[error("the watermark of input `{input}` stands at {stands} and cannot go back to {to}; watermarks only rise")]
+    #[error(
+        "the watermark of input `{input}` stands at {stands} and cannot go back to {to}; watermarks only rise"
+    )]
     WatermarkBack {
         /// The input.
         input: String,
@@ -52,7 +64,7 @@ pub enum HarnessError {
         to: Timestamp,
     },
     /// A watermark at the end of time.
-    #[error("a watermark of {} is the end of input `{input}`; call .end() or .end_of(\"{input}\")", i64::MAX)]
+    #[error("a watermark of {} is the end of input `{input}`; end the input instead", i64::MAX)]
     EndOfTime {
         /// The input.
         input: String,
@@ -73,17 +85,16 @@ pub enum HarnessError {
     },
     /// The job does not come to rest.
     #[error(
-        "the job still has something to do after each shard has taken {steps} steps: {last} was the last; an operator that always says it has \
-         more, or a source without end, keeps it from resting"
+        "the job still has something to do after {turns} turns; an operator that always says it has more, or a source without end, keeps it \
+         from resting:\n{state}"
     )]
     Restless {
-        /// How many steps each shard has taken.
-        steps: usize,
+        /// How many turns its shards have taken.
+        turns: u64,
         /// Who is at it.
-        last: String,
+        state: String,
     },
 }
-
 
 /// The value; or a panic with the error's words, at the line of the test.
 #[track_caller]

@@ -10,7 +10,7 @@ use super::feed::Feed;
 use super::output::OutputTail;
 use super::ports::{Fed, Kept, Ports};
 use crate::graph::{Flow, Role};
-use crate::operator::Chain;
+use crate::operator::{Chain, Tag};
 use crate::record::Record;
 use crate::sink::Delivery;
 use crate::stream::{SourceStream, Stream};
@@ -62,6 +62,20 @@ impl TestFlow {
         drop(graph);
         let ports = self.ports.clone();
         path.end(chain, None, move |_| Ok(OutputTail::<C>::new(ports, name, op)));
+    }
+}
+
+impl TestFlow {
+    /// Reads what the operator at the head of a stream gives out under a tag, into an output of the tag's name:
+    /// [`Harness::side_outputs`](super::Harness::side_outputs) takes it from there.
+    #[track_caller]
+    pub fn side_output<T, U, C>(&self, tag: &Tag<U>, stream: &Stream<T, C>)
+    where
+        T: 'static,
+        U: Record + Debug + Send,
+        C: Chain<Record = T>,
+    {
+        self.output(tag.slot.name.clone(), stream.side_output(tag));
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct AllPorts {
 
 /// How many records pass a port at a time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Width {
+pub(in crate::testing) struct Width {
     /// How many records an input gives at a poll.
     pub(super) poll: usize,
     /// How many records an output takes before it has to be opened again.
@@ -40,7 +40,7 @@ impl Default for Width {
 
 impl Width {
     /// As narrow as can be.
-    pub(super) const ONE: Width = Width { poll: 1, outbox: 1 };
+    pub(in crate::testing) const ONE: Width = Width { poll: 1, outbox: 1 };
 }
 
 impl Ports {
@@ -51,6 +51,21 @@ impl Ports {
 }
 
 impl AllPorts {
+    /// The name of the only input.
+    pub(super) fn only_input(&self) -> Result<String, HarnessError> {
+        only("input", self.inputs.keys())
+    }
+
+    /// The names of the inputs that have not ended.
+    pub(super) fn open_inputs(&self) -> Vec<String> {
+        self.inputs.iter().filter(|(_, fed)| !fed.ended).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The name of the only output.
+    pub(super) fn only_output(&self) -> Result<String, HarnessError> {
+        only("output", self.outputs.keys())
+    }
+
     pub(super) fn input(&mut self, name: &str) -> Result<&mut Fed, HarnessError> {
         if !self.inputs.contains_key(name) {
             let known = names(self.inputs.keys());
@@ -75,6 +90,17 @@ impl AllPorts {
     }
 }
 
+fn only<'a>(
+    port: &'static str,
+    mut all: impl Iterator<Item = &'a String> + Clone,
+) -> Result<String, HarnessError> {
+    let known = names(all.clone());
+    match (all.next(), all.next()) {
+        (Some(name), None) => Ok(name.clone()),
+        _ => Err(HarnessError::NotTheOnlyOne { port, known }),
+    }
+}
+
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let all: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }
@@ -82,21 +108,21 @@ fn names<'a>(names: impl Iterator<Item = &'a String>) -> String {
 
 /// What a port's records are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RecordType {
+pub(super) struct PortType {
     id: TypeId,
     name: &'static str,
 }
 
-impl RecordType {
-    fn of<T: 'static>() -> Self {
-        RecordType { id: TypeId::of::<T>(), name: type_name::<T>() }
+impl PortType {
+    pub(super) fn of<T: 'static>() -> Self {
+        PortType { id: TypeId::of::<T>(), name: type_name::<T>() }
     }
 
-    fn check<T: 'static>(&self, port: &str) -> Result<(), HarnessError> {
-        if self.id == TypeId::of::<T>() {
+    fn check(&self, port: &str, asked: PortType) -> Result<(), HarnessError> {
+        if self.id == asked.id {
             return Ok(());
         }
-        let (is, asked) = (self.name, type_name::<T>());
+        let (is, asked) = (self.name, asked.name);
         Err(HarnessError::WrongType { name: port.to_owned(), is, asked })
     }
 }
@@ -104,7 +130,7 @@ impl RecordType {
 /// What an input was fed, from the beginning: a source that is asked again gives it again.
 #[derive(Clone)]
 pub(super) struct Fed {
-    of: RecordType,
+    of: PortType,
     pub(super) items: Vec<Item>,
     pub(super) watermark: Timestamp,
     pub(super) ended: bool,
@@ -121,20 +147,26 @@ pub(super) enum Item {
 
 impl Fed {
     pub(super) fn new<T: Record>() -> Self {
-        Fed { of: RecordType::of::<T>(), items: Vec::new(), watermark: Timestamp::MIN, ended: false }
+        Fed { of: PortType::of::<T>(), items: Vec::new(), watermark: Timestamp::MIN, ended: false }
     }
 
-    pub(super) fn record<T: Record>(
+    /// Adds an archived record.
+    pub(super) fn record(
         &mut self,
         name: &str,
+        of: PortType,
+        bytes: RecordBuf,
         at: Timestamp,
-        record: &T,
     ) -> Result<(), HarnessError> {
-        self.of.check::<T>(name)?;
+        self.of.check(name, of)?;
         self.is_open(name)?;
-        let mut bytes = RecordBuf::new();
-        record.encode(&mut bytes);
         self.items.push(Item::Record(bytes, at));
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, name: &str) -> Result<(), HarnessError> {
+        self.is_open(name)?;
+        self.ended = true;
         Ok(())
     }
 
@@ -164,12 +196,15 @@ impl Fed {
     }
 }
 
+/// A record as its `Debug` shows it, and its event time.
+pub(in crate::testing) type Shown = (String, Timestamp);
+
 /// What an output has been given and nobody has taken.
 pub(super) struct Kept {
-    of: RecordType,
+    of: PortType,
     /// A `Vec<(U, Timestamp)>`.
     records: Box<dyn Any + Send>,
-    take_shown: fn(&mut dyn Any) -> Vec<(String, Timestamp)>,
+    take_shown: fn(&mut dyn Any) -> Vec<Shown>,
     since_opened: usize,
     /// By shard.
     watermarks: BTreeMap<ShardId, Timestamp>,
@@ -178,11 +213,15 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn new<U: Debug + Send + 'static>() -> Self {
         Kept {
-            of: RecordType::of::<U>(),
+            of: PortType::of::<U>(),
             records: Box::new(Vec::<(U, Timestamp)>::new()),
             take_shown: |records| {
                 let records = records.downcast_mut::<Vec<(U, Timestamp)>>().map(std::mem::take);
-                records.unwrap_or_default().into_iter().map(|(record, at)| (format!("{record:?}"), at)).collect()
+                records
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(record, at)| (format!("{record:?}"), at))
+                    .collect()
             },
             since_opened: 0,
             watermarks: BTreeMap::new(),
@@ -197,14 +236,21 @@ impl Kept {
     }
 
     pub(super) fn take<U: 'static>(&mut self, name: &str) -> Result<Vec<(U, Timestamp)>, HarnessError> {
-        self.of.check::<U>(name)?;
+        self.of.check(name, PortType::of::<U>())?;
         let records = self.records.downcast_mut::<Vec<(U, Timestamp)>>();
         Ok(records.map(std::mem::take).unwrap_or_default())
     }
 
     /// Takes the records as their `Debug` shows them.
-    pub(super) fn take_shown(&mut self) -> Vec<(String, Timestamp)> {
+    pub(super) fn take_shown(&mut self) -> Vec<Shown> {
         (self.take_shown)(self.records.as_mut())
+    }
+
+    /// The instances of another job are to begin: forgets what those before had said.
+    pub(super) fn begin(&mut self) {
+        (self.take_shown)(self.records.as_mut());
+        self.since_opened = 0;
+        self.watermarks.clear();
     }
 
     /// An instance on a shard begins.

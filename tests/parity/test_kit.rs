@@ -1,0 +1,3 @@
+//! The public test kit, used as a stranger would use it.
+
+mod harness;
