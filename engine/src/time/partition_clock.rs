@@ -186,7 +186,8 @@ impl PartitionClock {
             self.regressions += 1;
         }
         self.said = says;
-        self.out = self.out.max(says);
+        // The end of time comes with the end of the partition, whatever its generator says.
+        self.out = self.out.max(says.min(Timestamp(i64::MAX - 1)));
     }
 
     /// When [`PartitionClock::look`] will let something out although no record comes.
