@@ -1,5 +1,6 @@
 //! Instruments for tests, public: users test their own jobs with them.
 
+pub mod contract;
 mod harness;
 mod script;
 mod seat;

@@ -99,6 +99,8 @@ pub struct Harness {
 pub struct Snapshot {
     disk: SimDisk,
     inputs: BTreeMap<String, Fed>,
+    /// By output.
+    event_times: BTreeMap<String, Timestamp>,
     now: Nanos,
 }
 
@@ -152,7 +154,8 @@ impl Harness {
     /// Does something to the program, without running the job.
     pub(super) fn feed(&mut self, step: &Step) -> Result<(), HarnessError> {
         if let Some(how) = &self.over {
-            return Err(HarnessError::Over { how: how.clone() });
+            let nothing_to_end = step.ends_all() && self.ports.lock().open_inputs().is_empty();
+            return if nothing_to_end { Ok(()) } else { Err(HarnessError::Over { how: how.clone() }) };
         }
         if let Act::Clock(to) = step.act {
             return self.pass_time(to);
@@ -276,10 +279,17 @@ impl Harness {
         self.outputs_of(tag)
     }
 
-    /// Takes everything that has come out, by output, as `Debug` shows it.
-    pub(super) fn take_shown(&mut self) -> BTreeMap<String, Vec<Shown>> {
-        let mut ports = self.ports.lock();
-        ports.outputs.iter_mut().map(|(name, kept)| (name.clone(), kept.take_shown())).collect()
+    /// Takes everything that has come out, by output, as `Debug` shows it, and adds it to what is there.
+    pub(super) fn take_into(&mut self, records: &mut BTreeMap<String, Vec<Shown>>) {
+        for (name, kept) in &mut self.ports.lock().outputs {
+            records.entry(name.clone()).or_default().extend(kept.take_shown());
+        }
+    }
+
+    /// How far event time has come, by output.
+    pub(super) fn event_times(&self) -> BTreeMap<String, Timestamp> {
+        let ports = self.ports.lock();
+        ports.outputs.iter().map(|(name, kept)| (name.clone(), kept.watermark())).collect()
     }
 
     /// How far event time has come at an output.
@@ -317,7 +327,8 @@ impl Harness {
         self.simulation.ask_for_checkpoint();
         self.settle()?;
         let inputs = self.ports.lock().inputs.clone();
-        Ok(Snapshot { disk: self.disk.copy(), inputs, now: self.simulation.now() })
+        let (disk, now, event_times) = (self.disk.copy(), self.simulation.now(), self.event_times());
+        Ok(Snapshot { disk, inputs, event_times, now })
     }
 
     /// Lets the job be what it was at a snapshot, on so many shards now. What has come out and was not taken is forgotten.
@@ -340,16 +351,23 @@ impl Harness {
         self.disk = snapshot.disk.copy();
         let mut ports = self.ports.lock();
         ports.inputs = snapshot.inputs.clone();
-        ports.outputs.values_mut().for_each(|kept| kept.begin());
+        for (name, kept) in &mut ports.outputs {
+            kept.begin(snapshot.event_times.get(name).copied().unwrap_or(Timestamp::MIN));
+        }
         drop(ports);
         self.simulation = simulate(&self.job, &self.disk, &self.ports, &self.program, snapshot.now)?;
         self.over = None;
         Ok(())
     }
 
-    /// On how many shards the job runs.
-    pub(super) fn shards(&self) -> u16 {
-        self.job.shards
+    /// Whether the job has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.is_some()
+    }
+
+    /// Whether an output takes nothing more before it is opened again.
+    pub(super) fn is_full(&self) -> bool {
+        self.ports.lock().is_full()
     }
 
     fn processing(&self) -> ProcessingTime {

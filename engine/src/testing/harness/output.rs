@@ -17,21 +17,18 @@ pub(super) struct OutputTail<C> {
     name: String,
     op: OpId,
     shard: ShardId,
-    watermark: Timestamp,
     records: u64,
     chain: PhantomData<fn() -> C>,
 }
 
 impl<C> OutputTail<C> {
     pub(super) fn new(ports: Ports, name: String, op: OpId) -> Self {
-        let (shard, watermark) = (ShardId(0), Timestamp::MIN);
-        OutputTail { ports, name, op, shard, watermark, records: 0, chain: PhantomData }
+        OutputTail { ports, name, op, shard: ShardId(0), records: 0, chain: PhantomData }
     }
 
     fn advance(&mut self, to: Timestamp) {
-        self.watermark = self.watermark.max(to);
         if let Ok(kept) = self.ports.lock().output(&self.name) {
-            kept.advance(self.shard, self.watermark);
+            kept.advance(self.shard, to);
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct AllPorts {
 }
 
 /// How many records pass a port at a time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::testing) struct Width {
     /// How many records an input gives at a poll.
     pub(super) poll: usize,
@@ -34,12 +34,14 @@ pub(in crate::testing) struct Width {
 
 impl Default for Width {
     fn default() -> Self {
-        Width { poll: usize::MAX, outbox: usize::MAX }
+        Width::WIDE
     }
 }
 
 impl Width {
-    /// As narrow as can be.
+    /// As many as there are.
+    pub(in crate::testing) const WIDE: Width = Width { poll: usize::MAX, outbox: usize::MAX };
+    /// As few as can be.
     pub(in crate::testing) const ONE: Width = Width { poll: 1, outbox: 1 };
 }
 
@@ -80,6 +82,11 @@ impl AllPorts {
             return Err(HarnessError::NoSuchOutput { name: name.to_owned(), known });
         }
         Ok(self.outputs.get_mut(name).expect("was looked up"))
+    }
+
+    /// Whether an output takes nothing more before it is opened again.
+    pub(super) fn is_full(&self) -> bool {
+        self.outputs.values().any(|kept| !kept.has_room(self.width))
     }
 
     /// Lets outputs that are full take records again. Says whether there were any.
@@ -206,6 +213,7 @@ pub(super) struct Kept {
     records: Box<dyn Any + Send>,
     take_shown: fn(&mut dyn Any) -> Vec<Shown>,
     since_opened: usize,
+    begins_at: Timestamp,
     /// By shard.
     watermarks: BTreeMap<ShardId, Timestamp>,
 }
@@ -224,6 +232,7 @@ impl Kept {
                     .collect()
             },
             since_opened: 0,
+            begins_at: Timestamp::MIN,
             watermarks: BTreeMap::new(),
         }
     }
@@ -246,16 +255,18 @@ impl Kept {
         (self.take_shown)(self.records.as_mut())
     }
 
-    /// The instances of another job are to begin: forgets what those before had said.
-    pub(super) fn begin(&mut self) {
+    /// The instances of another job are to begin, in the place of those before, where event time had come to `watermark`. What is restored
+    /// is not said again.
+    pub(super) fn begin(&mut self, watermark: Timestamp) {
         (self.take_shown)(self.records.as_mut());
         self.since_opened = 0;
         self.watermarks.clear();
+        self.begins_at = watermark;
     }
 
     /// An instance on a shard begins.
     pub(super) fn opened(&mut self, shard: ShardId) {
-        self.watermarks.insert(shard, Timestamp::MIN);
+        self.watermarks.insert(shard, self.begins_at);
     }
 
     pub(super) fn has_room(&self, width: Width) -> bool {
@@ -263,7 +274,8 @@ impl Kept {
     }
 
     pub(super) fn advance(&mut self, shard: ShardId, to: Timestamp) {
-        self.watermarks.insert(shard, to);
+        let stands = self.watermarks.entry(shard).or_insert(to);
+        *stands = to.max(*stands);
     }
 
     /// The least watermark over all shards.

@@ -67,6 +67,11 @@ impl Step {
         Step::new(Act::End)
     }
 
+    /// Whether it ends all inputs.
+    pub(in crate::testing) fn ends_all(&self) -> bool {
+        self.input.is_none() && matches!(self.act, Act::End)
+    }
+
     /// The same for the input of this name.
     pub fn to(mut self, input: impl Into<String>) -> Step {
         self.input = Some(input.into());
