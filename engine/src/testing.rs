@@ -1,5 +1,6 @@
 //! Instruments for tests, public: users test their own jobs with them.
 
+pub mod cases;
 pub mod contract;
 mod harness;
 mod script;
@@ -12,5 +13,6 @@ pub mod sim_disk;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub use seccomp::refuse_io_uring;
 
+pub use cases::{Cases, CasesError};
 pub use harness::{Feed, FeedReader, Harness, HarnessError, Input, Single, Snapshot, Step, TestFlow, single};
 pub use script::{Script, ScriptReader, script, timed_script};

@@ -1,4 +1,5 @@
 //! The public test kit, used as a stranger would use it.
 
+mod cases;
 mod contract;
 mod harness;

@@ -67,6 +67,16 @@ pub enum Broken {
     Diverged(Box<Divergence>),
 }
 
+impl Broken {
+    /// The number of the step, from 1 on.
+    pub fn number(&self) -> usize {
+        match self {
+            Broken::Failed { number, .. } => *number,
+            Broken::Diverged(divergence) => divergence.number,
+        }
+    }
+}
+
 /// The first step of which something else came than in a straight run.
 #[derive(Debug)]
 pub struct Divergence {
@@ -102,7 +112,7 @@ impl fmt::Display for Divergence {
 impl std::error::Error for Divergence {}
 
 /// Records as `15 at 4999; 22 at 4999`.
-pub(super) struct Records<'a>(pub(super) &'a [Shown]);
+struct Records<'a>(&'a [Shown]);
 
 impl fmt::Display for Records<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -28,7 +28,7 @@ pub use flow::{Input, TestFlow};
 pub use single::{Single, single};
 pub use step::Step;
 
-pub(super) use ports::{Shown, Width};
+pub(super) use ports::{INPUT, Shown, Width};
 
 use error::must;
 use ports::{Fed, Ports};
@@ -163,7 +163,7 @@ impl Harness {
         let mut ports = self.ports.lock();
         let inputs = match (&step.input, &step.act) {
             (Some(input), _) => vec![input.clone()],
-            (None, Act::Push { .. }) => vec![ports.only_input()?],
+            (None, Act::Push { .. }) => vec![ports.main_input()?],
             (None, _) => ports.open_inputs(),
         };
         for name in inputs {
@@ -181,10 +181,10 @@ impl Harness {
         Ok(())
     }
 
-    /// Pushes a record with this event time into the only input.
+    /// Pushes a record with this event time into the only input, or the one that is called `in`.
     ///
     /// # Panics
-    /// There are several inputs, or it has another type; the job fails, or is over.
+    /// It is not clear which input is meant, or it has another type; the job fails, or is over.
     #[track_caller]
     pub fn push<T: Record + Debug>(&mut self, record: T, at: impl Into<Timestamp>) {
         must(self.step(&Step::push(record, at)));
@@ -250,14 +250,14 @@ impl Harness {
         must(self.step(&Step::end()));
     }
 
-    /// Takes what has come out of the only output since the last call, with its event time.
+    /// Takes what has come out of the only output, or the one that is called `out`, since the last call, with its event time.
     ///
     /// # Panics
-    /// There are several outputs, or it has another type.
+    /// It is not clear which output is meant, or it has another type.
     #[track_caller]
     pub fn outputs<U: 'static>(&mut self) -> Vec<(U, Timestamp)> {
         let mut ports = self.ports.lock();
-        let name = must(ports.only_output());
+        let name = must(ports.main_output());
         must(ports.output(&name).and_then(|kept| kept.take(&name)))
     }
 
@@ -358,6 +358,11 @@ impl Harness {
         self.simulation = simulate(&self.job, &self.disk, &self.ports, &self.program, snapshot.now)?;
         self.over = None;
         Ok(())
+    }
+
+    /// The output that is meant where none is named.
+    pub(super) fn main_output(&self) -> Result<String, HarnessError> {
+        self.ports.lock().main_output()
     }
 
     /// Whether the job has ended.

@@ -9,6 +9,12 @@ use super::error::HarnessError;
 use crate::element::{ShardId, Timestamp};
 use crate::record::{Record, RecordBuf};
 
+/// The name of the input that is meant where none is named and there are several.
+pub(in crate::testing) const INPUT: &str = "in";
+
+/// The name of the output that is meant where none is named and there are several.
+pub(in crate::testing) const OUTPUT: &str = "out";
+
 /// The ports of one harness. The program holds them too, on every shard.
 #[derive(Clone, Default)]
 pub(super) struct Ports {
@@ -53,9 +59,9 @@ impl Ports {
 }
 
 impl AllPorts {
-    /// The name of the only input.
-    pub(super) fn only_input(&self) -> Result<String, HarnessError> {
-        only("input", self.inputs.keys())
+    /// The name of the only input, or of the main one.
+    pub(super) fn main_input(&self) -> Result<String, HarnessError> {
+        main("input", INPUT, self.inputs.keys())
     }
 
     /// The names of the inputs that have not ended.
@@ -63,9 +69,9 @@ impl AllPorts {
         self.inputs.iter().filter(|(_, fed)| !fed.ended).map(|(name, _)| name.clone()).collect()
     }
 
-    /// The name of the only output.
-    pub(super) fn only_output(&self) -> Result<String, HarnessError> {
-        only("output", self.outputs.keys())
+    /// The name of the only output, or of the main one.
+    pub(super) fn main_output(&self) -> Result<String, HarnessError> {
+        main("output", OUTPUT, self.outputs.keys())
     }
 
     pub(super) fn input(&mut self, name: &str) -> Result<&mut Fed, HarnessError> {
@@ -97,14 +103,16 @@ impl AllPorts {
     }
 }
 
-fn only<'a>(
+fn main<'a>(
     port: &'static str,
-    mut all: impl Iterator<Item = &'a String> + Clone,
+    main: &str,
+    all: impl Iterator<Item = &'a String> + Clone,
 ) -> Result<String, HarnessError> {
-    let known = names(all.clone());
-    match (all.next(), all.next()) {
+    let mut meant = all.clone();
+    match (meant.next(), meant.next()) {
         (Some(name), None) => Ok(name.clone()),
-        _ => Err(HarnessError::NotTheOnlyOne { port, known }),
+        _ if all.clone().any(|name| name == main) => Ok(main.to_owned()),
+        _ => Err(HarnessError::NotTheOnlyOne { port, known: names(all) }),
     }
 }
 

@@ -4,17 +4,12 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
+use super::ports::{INPUT, OUTPUT};
 use super::{Harness, Input, TestFlow};
 use crate::element::Timestamp;
 use crate::operator::Chain;
 use crate::record::Record;
 use crate::stream::Stream;
-
-/// The name of the only input.
-const INPUT: &str = "in";
-
-/// The name of the main output.
-const OUTPUT: &str = "out";
 
 /// Makes a program for a [`Harness`] of what becomes of one stream: its input is named `in`, its output `out`.
 pub fn single<T, U, C, F>(stream: F) -> impl Fn(&TestFlow) + Send + Sync + 'static

@@ -40,7 +40,7 @@ impl Step {
         Step { input: None, act }
     }
 
-    /// Pushes a record with this event time into the only input, or the one that [`Step::to`] names.
+    /// Pushes a record with this event time into the only input, the one that is called `in`, or the one that [`Step::to`] names.
     pub fn push<T: Record + fmt::Debug>(record: T, at: impl Into<Timestamp>) -> Step {
         let mut bytes = RecordBuf::new();
         record.encode(&mut bytes);
