@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod contract;
+pub mod golden;
 mod harness;
 mod script;
 mod seat;
