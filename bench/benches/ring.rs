@@ -63,6 +63,9 @@ unsafe impl Key for Auction {
     fn decode(hash: KeyHash, _: &[u8], seed: HashSeed) -> u64 {
         (hash.0 ^ seed.0).wrapping_mul(0xf1de_83e1_9937_733d)
     }
+    fn show(hash: KeyHash, _: &[u8], _: HashSeed) -> String {
+        format!("{hash:?}")
+    }
     fn layout() -> Layout {
         Layout { text: "Auction".into(), fingerprint: 2 }
     }

@@ -45,6 +45,9 @@ unsafe impl Key for Word {
     }
     fn encode(&self, _: &mut Vec<u8>) {}
     fn decode(_: KeyHash, _: &[u8], _: HashSeed) {}
+    fn show(hash: KeyHash, _: &[u8], _: HashSeed) -> String {
+        format!("{hash:?}")
+    }
     fn layout() -> Layout {
         layout()
     }

@@ -10,7 +10,7 @@ use std::fmt;
 
 /// Event time in ticks. The tick is one millisecond unless the job chooses otherwise; every rule of event time
 /// (`end - 1`, `max - bound - 1`, ...) holds in ticks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, crate::record::Record)]
 #[repr(transparent)]
 pub struct Timestamp(pub i64);
 

@@ -57,7 +57,7 @@ mod sub;
 pub use millstream_derive::Key;
 #[doc(hidden)]
 pub use part::total_width;
-pub use part::{KeyPart, KeySink};
+pub use part::{KeyPart, KeySink, KeyText};
 pub use sub::Sub;
 
 use crate::element::KeyHash;
@@ -111,6 +111,9 @@ pub unsafe trait Key: 'static {
     /// The key that `hash` and its canonical encoding stand for. The bytes were written by [`Key::encode`] of this type.
     fn decode(hash: KeyHash, bytes: &[u8], seed: HashSeed) -> Self::Owned;
 
+    /// The key that `hash` and its canonical encoding stand for, for people to read.
+    fn show(hash: KeyHash, bytes: &[u8], seed: HashSeed) -> String;
+
     /// What the key looks like, for comparison with what a checkpoint was written with.
     fn layout() -> Layout;
 }
@@ -153,6 +156,15 @@ unsafe impl<K: KeyPart + ?Sized> Key for K {
         } else {
             K::from_encoding(bytes)
         }
+    }
+
+    fn show(hash: KeyHash, bytes: &[u8], seed: HashSeed) -> String {
+        let mut text = KeyText::default();
+        match Self::SHAPE {
+            KeyShape::InHash => K::show_encoding(&hash::unmix(hash.0, seed.0).to_le_bytes(), &mut text),
+            _ => K::show_encoding(bytes, &mut text),
+        }
+        text.into_string()
     }
 
     fn layout() -> Layout {

@@ -46,7 +46,7 @@ pub use record::Record;
 /// What derived code refers to. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::key::{KeyPart, KeySink, total_width};
+    pub use crate::key::{KeyPart, KeySink, KeyText, total_width};
     pub use crate::record::derived::*;
     pub use rkyv;
 }

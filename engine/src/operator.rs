@@ -34,6 +34,8 @@ pub(crate) mod sink;
 pub(crate) mod source;
 pub(crate) mod store;
 pub(crate) mod tables;
+#[cfg(test)]
+mod tests;
 pub(crate) mod typed;
 pub(crate) mod value;
 pub(crate) mod views;

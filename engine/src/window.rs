@@ -21,6 +21,7 @@ mod session;
 mod slices;
 mod sliding;
 mod time_window;
+mod top_n;
 mod trigger;
 mod triggers;
 mod tumbling;
@@ -42,6 +43,7 @@ pub use session::{
 pub use slices::{Aligned, Slices};
 pub use sliding::{Sliding, SlidingWindows};
 pub use time_window::TimeWindow;
+pub use top_n::{Best, Candidate, OfResult, Ranked};
 pub(crate) use trigger::TimerChange;
 pub use trigger::{Trigger, TriggerContext, TriggerResult};
 pub use triggers::{

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod closures;
 mod damage;
 mod disk_full;
 mod input;

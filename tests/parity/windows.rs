@@ -8,6 +8,7 @@ mod functions;
 mod joins;
 mod on_clock;
 mod sessions;
+mod top_n;
 mod triggers;
 
 use millstream::prelude::*;

@@ -16,11 +16,11 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
         return Err(Error::new_spanned(lifetime, "a key owns its data: it cannot have lifetime parameters"));
     }
     let parts = match &input.data {
-        Data::Struct(data) => of_struct(&private, &data.fields),
+        Data::Struct(data) => of_struct(&private, &plain_name(&input.ident), &data.fields),
         Data::Enum(data) => of_enum(&private, input, data)?,
         Data::Union(_) => return Err(Error::new_spanned(&input.ident, "a union cannot be a key")),
     };
-    let Parts { width, put, take, describe } = parts;
+    let Parts { width, put, take, describe, show } = parts;
     // A parameter is its own `Owned`, as the fields of `Self` are.
     let generics = bounded(&input.generics, |name| {
         vec![quote!(#private::KeyPart<Owned = #name>), quote!(::core::clone::Clone)]
@@ -47,6 +47,10 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
             fn describe(out: &mut #private::Description) {
                 out.named::<Self>(#text, "", |out| { #describe });
             }
+            #[allow(unused_variables)]
+            fn show(bytes: &mut &[u8], out: &mut #private::KeyText) {
+                #show
+            }
         }
     })
 }
@@ -56,9 +60,10 @@ struct Parts {
     put: TokenStream,
     take: TokenStream,
     describe: TokenStream,
+    show: TokenStream,
 }
 
-fn of_struct(private: &TokenStream, shape: &Fields) -> Parts {
+fn of_struct(private: &TokenStream, text: &str, shape: &Fields) -> Parts {
     let list = fields::list(shape);
     let types: Vec<_> = list.iter().map(|field| field.ty).collect();
     let members = list.iter().map(|field| &field.member);
@@ -68,6 +73,11 @@ fn of_struct(private: &TokenStream, shape: &Fields) -> Parts {
         put: quote!(#(<#types as #private::KeyPart>::put(&self.#members, out);)*),
         take: quote!(Self #body),
         describe: fields::describe(shape, &list, |ty| quote!(<#ty as #private::KeyPart>::describe(out);)),
+        show: {
+            let shown =
+                fields::describe(shape, &list, |ty| quote!(<#ty as #private::KeyPart>::show(bytes, out);));
+            quote!(out.push(#text); #shown)
+        },
     }
 }
 
@@ -85,6 +95,7 @@ fn of_enum(private: &TokenStream, input: &DeriveInput, data: &DataEnum) -> Resul
     let names: Vec<_> = data.variants.iter().map(|variant| &variant.ident).collect();
     let too_wide = format!("a discriminant of `{text}` does not fit into an i32, its encoding as a key");
     let unknown = format!("a `{text}` key's encoding is one of its variants");
+    let shown = names.iter().map(|name| plain_name(name));
     let describe = names.iter().enumerate().map(|(number, name)| {
         let before = format!("{}{} = ", if number > 0 { " | " } else { "" }, plain_name(name));
         quote! {
@@ -107,5 +118,9 @@ fn of_enum(private: &TokenStream, input: &DeriveInput, data: &DataEnum) -> Resul
             ::core::unreachable!(#unknown)
         },
         describe: quote!(out.push(" { "); #(#describe)* out.push(" }");),
+        show: quote! {
+            let key = <Self as #private::KeyPart>::take(bytes);
+            out.push(match key { #(#enum_name::#names => #shown),* });
+        },
     })
 }

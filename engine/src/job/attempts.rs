@@ -239,6 +239,7 @@ impl Attempts {
             shard,
             place: failure.place,
             event_time: failure.event_time,
+            key: failure.key,
             cause: failure.cause.to_string(),
         };
         let (job, restarts) = (self.job.name.clone(), self.restarts.done());

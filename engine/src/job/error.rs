@@ -137,6 +137,8 @@ pub struct OperatorFailure {
     pub place: Option<String>,
     /// The record's event time, where it has one.
     pub event_time: Option<Timestamp>,
+    /// The key of the record, or of the timer that fired, where the operator works by keys.
+    pub key: Option<String>,
     /// What happened.
     pub cause: String,
 }
@@ -150,6 +152,9 @@ impl fmt::Display for OperatorFailure {
         write!(f, " on shard {}", self.shard)?;
         if let Some(place) = &self.place {
             write!(f, ", at {place}")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, ", key {key}")?;
         }
         if let Some(at) = self.event_time.filter(|at| *at != Timestamp::MIN) {
             write!(f, ", event time {at}")?;

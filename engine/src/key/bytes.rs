@@ -3,7 +3,7 @@
 
 use crate::record::Description;
 
-use super::part::{KeyPart, KeySink, cut, cut_array};
+use super::part::{KeyPart, KeySink, KeyText, cut, cut_array};
 
 #[inline]
 fn put_with_length<S: KeySink>(bytes: &[u8], out: &mut S) {
@@ -38,6 +38,14 @@ macro_rules! text_and_bytes {
 
             fn describe(out: &mut Description) {
                 out.push($name);
+            }
+
+            fn show(bytes: &mut &[u8], out: &mut KeyText) {
+                Self::show_encoding(take_with_length(bytes), out);
+            }
+
+            fn show_encoding(bytes: &[u8], out: &mut KeyText) {
+                out.push(&format!("{:?}", Self::from_encoding(bytes)));
             }
 
             #[inline]
@@ -83,6 +91,10 @@ unsafe impl<const N: usize> KeyPart for [u8; N] {
 
     fn describe(out: &mut Description) {
         out.push(&format!("[u8; {N}]"));
+    }
+
+    fn show(bytes: &mut &[u8], out: &mut KeyText) {
+        out.push(&format!("{:?}", Self::take(bytes)));
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 
 use crate::record::Description;
 
-use super::part::{KeyPart, KeySink, cut, total_width};
+use super::part::{KeyPart, KeySink, KeyText, cut, total_width};
 
 // SAFETY: the first byte says whether a key follows; zeros in its place keep the width.
 unsafe impl<K: KeyPart> KeyPart for Option<K> {
@@ -33,6 +33,16 @@ unsafe impl<K: KeyPart> KeyPart for Option<K> {
         K::describe(out);
         out.push(">");
     }
+
+    fn show(bytes: &mut &[u8], out: &mut KeyText) {
+        if bool::take(bytes) {
+            out.push("Some(");
+            K::show(bytes, out);
+            return out.push(")");
+        }
+        cut(bytes, K::WIDTH.unwrap_or(0));
+        out.push("None");
+    }
 }
 
 // SAFETY: the same encoding as what it refers to.
@@ -52,6 +62,14 @@ unsafe impl<K: KeyPart + ?Sized> KeyPart for &'static K {
 
     fn describe(out: &mut Description) {
         K::describe(out);
+    }
+
+    fn show(bytes: &mut &[u8], out: &mut KeyText) {
+        K::show(bytes, out);
+    }
+
+    fn show_encoding(bytes: &[u8], out: &mut KeyText) {
+        K::show_encoding(bytes, out);
     }
 
     #[inline]
@@ -89,6 +107,16 @@ macro_rules! tuples {
                 $(
                     out.push(", ");
                     $more::describe(out);
+                )*
+                out.push(")");
+            }
+
+            fn show(bytes: &mut &[u8], out: &mut KeyText) {
+                out.push("(");
+                $first::show(bytes, out);
+                $(
+                    out.push(", ");
+                    $more::show(bytes, out);
                 )*
                 out.push(")");
             }

@@ -3,7 +3,7 @@
 
 use crate::record::Description;
 
-use super::part::{KeyPart, KeySink, cut_array};
+use super::part::{KeyPart, KeySink, KeyText, cut_array};
 
 macro_rules! integers {
     ($($integer:ty),*) => {$(
@@ -24,6 +24,10 @@ macro_rules! integers {
 
             fn describe(out: &mut Description) {
                 out.push(stringify!($integer));
+            }
+
+            fn show(bytes: &mut &[u8], out: &mut KeyText) {
+                out.push(&Self::take(bytes).to_string());
             }
         }
     )*};
@@ -49,6 +53,10 @@ unsafe impl KeyPart for bool {
     fn describe(out: &mut Description) {
         out.push("bool");
     }
+
+    fn show(bytes: &mut &[u8], out: &mut KeyText) {
+        out.push(&bool::take(bytes).to_string());
+    }
 }
 
 // SAFETY: the code point in a fixed width is the character.
@@ -69,6 +77,10 @@ unsafe impl KeyPart for char {
     fn describe(out: &mut Description) {
         out.push("char");
     }
+
+    fn show(bytes: &mut &[u8], out: &mut KeyText) {
+        out.push(&format!("{:?}", char::take(bytes)));
+    }
 }
 
 // SAFETY: there is one value, of no bytes.
@@ -83,6 +95,10 @@ unsafe impl KeyPart for () {
     fn take(_bytes: &mut &[u8]) {}
 
     fn describe(out: &mut Description) {
+        out.push("()");
+    }
+
+    fn show(_: &mut &[u8], out: &mut KeyText) {
         out.push("()");
     }
 }

@@ -35,6 +35,14 @@ pub unsafe trait KeyPart: 'static {
     /// Describes the key.
     fn describe(out: &mut Description);
 
+    /// Reads what `put` wrote off the beginning of `bytes`, and says what it is, for people to read.
+    fn show(bytes: &mut &[u8], out: &mut KeyText);
+
+    /// Says what an encoding given by `with_encoding` is.
+    fn show_encoding(mut bytes: &[u8], out: &mut KeyText) {
+        Self::show(&mut bytes, out);
+    }
+
     /// Gives `use_it` the encoding of a key that stands alone.
     #[inline]
     fn with_encoding<R>(&self, use_it: impl FnOnce(&[u8]) -> R) -> R {
@@ -47,6 +55,21 @@ pub unsafe trait KeyPart: 'static {
     #[inline]
     fn from_encoding(mut bytes: &[u8]) -> Self::Owned {
         Self::take(&mut bytes)
+    }
+}
+
+/// A key as people read it.
+#[derive(Debug, Default)]
+pub struct KeyText(String);
+
+impl KeyText {
+    /// Appends to it.
+    pub fn push(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    pub(super) fn into_string(self) -> String {
+        self.0
     }
 }
 

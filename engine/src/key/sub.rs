@@ -20,7 +20,7 @@
 #![allow(unsafe_code)] // the promises of `Key` are made here
 
 use super::hash::{mix, of_bytes};
-use super::part::{cut, cut_array};
+use super::part::{KeyText, cut, cut_array};
 use super::{HashSeed, Key, KeyPart, KeyShape, KeySink};
 use crate::element::{KEY_GROUPS, KeyHash};
 use crate::record::{Layout, key_layout};
@@ -167,6 +167,13 @@ unsafe impl<K: Key + ?Sized, S: KeyPart> Key for Sub<K, S> {
     fn decode(_: KeyHash, bytes: &[u8], seed: HashSeed) -> Self::Owned {
         let (part, hash, key) = Self::split(bytes);
         (hash, K::decode(hash, key, seed), part)
+    }
+
+    fn show(_: KeyHash, bytes: &[u8], seed: HashSeed) -> String {
+        let mut part = KeyText::default();
+        S::show(&mut &bytes[..Self::PART_BYTES], &mut part);
+        let (_, hash, key) = Self::split(bytes);
+        format!("{} with {}", K::show(hash, key, seed), part.into_string())
     }
 
     fn layout() -> Layout {

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 
 use super::hash::{mix, of_bytes, unmix};
-use super::{HashSeed, Key, KeyShape};
+use super::{HashSeed, Key, KeyShape, Sub};
 use crate::element::KeyHash;
 
 const SEED: HashSeed = HashSeed(0x5EED);
@@ -252,4 +252,35 @@ fn layouts_tell_keys_apart() {
         [u64::layout().fingerprint, Account::layout().fingerprint],
         [10035510022810807093, 3966055759836807692]
     );
+}
+
+#[test]
+fn keys_can_be_read_by_people() {
+    #[derive(crate::Key, Clone)]
+    struct Account {
+        bank: String,
+        number: (u32, Option<char>),
+    }
+    #[derive(crate::Key, Clone)]
+    #[allow(dead_code)]
+    enum Side {
+        Buy,
+        Sell = 7,
+    }
+    #[track_caller]
+    fn shows<K: Key + ?Sized>(key: &K, text: &str) {
+        let seed = HashSeed(42);
+        let mut bytes = Vec::new();
+        key.encode(&mut bytes);
+        assert_eq!(K::show(key.hash(seed), &bytes, seed), text);
+    }
+    shows(&7u64, "7");
+    shows("a\"b", r#""a\"b""#);
+    shows(&vec![1u8, 2], "[1, 2]");
+    shows(&(true, None::<i64>, Some(-1i128)), "(true, None, Some(-1))");
+    shows(&(), "()");
+    shows(&Side::Sell, "Sell");
+    let account = Account { bank: "ing".to_owned(), number: (3, Some('x')) };
+    shows(&account, "Account { bank: \"ing\", number: (3, Some('x')) }");
+    shows(&Sub::new("ada".to_owned(), 1700i64, HashSeed(42)), "\"ada\" with 1700");
 }

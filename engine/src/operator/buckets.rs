@@ -25,6 +25,8 @@ mod list;
 mod pair;
 mod sessions;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use accumulated::Accumulated;
 pub use contents::Contents;
@@ -35,7 +37,7 @@ pub use function::{Elements, ProcessWindow, WindowFunction};
 pub(crate) use intake::LateOfEach;
 pub use intake::{Assign, Decide, FromOne, FromTwo, Intake, Late};
 pub(crate) use list::{Lists, Names as ListNames};
-pub(crate) use pair::Pair;
+pub(crate) use pair::{Pair, each_pair};
 pub(crate) use slot::{Slot as WindowSlot, SlotOf as WindowSlotOf};
 
 use std::marker::PhantomData;
@@ -46,8 +48,10 @@ use super::keyed::{Fed, Firing, FromExchange, Operator};
 use super::progress::Progress;
 use super::segment::OpenContext;
 use super::store::{Contents as Saved, Opening, Store};
+use super::typed::shown_key;
 use super::{OpId, Push, owned_items};
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::element::{Epoch, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::record::Record;
@@ -212,6 +216,10 @@ where
         self.op
     }
 
+    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+        shown_key::<K>(batch, index, self.seed)
+    }
+
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
         self.seed = context.seed;
         self.opened(context).map_err(|cause| Box::new(Failure::of(self.op, cause)))
@@ -230,8 +238,11 @@ where
         firing
     }
 
-    fn clock<P: Push<FromExchange<Self>>>(&mut self, now: Timestamp, push: &mut P) -> Firing {
+    fn set_clock(&mut self, now: Timestamp) {
         self.processing = now;
+    }
+
+    fn clock<P: Push<FromExchange<Self>>>(&mut self, now: Timestamp, push: &mut P) -> Firing {
         self.fire(TimeDomain::Processing, now, push)
     }
 

@@ -9,10 +9,12 @@ use std::any::Any;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::OpId;
-use crate::element::Timestamp;
+use crate::element::{KeyHash, Timestamp};
+use crate::key::{HashSeed, Key};
 use crate::state::StateError;
 
 /// What made an operator fail.
@@ -92,12 +94,14 @@ pub struct Failure {
     pub place: Option<String>,
     /// The record's event time.
     pub event_time: Option<Timestamp>,
+    /// The key of the record, or of the timer that fired.
+    pub key: Option<String>,
 }
 
 impl Failure {
     /// A failure of an operator that no record is to blame for.
     pub(crate) fn of(op: OpId, cause: impl Into<Cause>) -> Failure {
-        Failure { op: Some(op), cause: cause.into(), place: None, event_time: None }
+        Failure { op: Some(op), cause: cause.into(), place: None, event_time: None, key: None }
     }
 
     /// What is damaged, where a page of a checkpoint is to blame.
@@ -127,6 +131,8 @@ impl Failure {
 thread_local! {
     /// The innermost operator that unwound, and the record that was in the loop.
     static NOTED: Cell<Noted> = const { Cell::new(Noted { op: None, record: None }) };
+    /// The key that was at hand.
+    static KEY: Cell<Option<String>> = const { Cell::new(None) };
 }
 
 #[derive(Clone, Copy)]
@@ -213,6 +219,34 @@ impl Drop for BatchCursor<'_> {
     }
 }
 
+/// The key whose timer fires. Notes it only when unwinding.
+pub(crate) struct KeyAtHand<'a, K: Key + ?Sized> {
+    key: (KeyHash, &'a [u8]),
+    seed: HashSeed,
+    type_of_key: PhantomData<fn() -> Box<K>>,
+}
+
+impl<'a, K: Key + ?Sized> KeyAtHand<'a, K> {
+    #[inline(always)]
+    pub(crate) fn new(key: (KeyHash, &'a [u8]), seed: HashSeed) -> Self {
+        KeyAtHand { key, seed, type_of_key: PhantomData }
+    }
+}
+
+impl<K: Key + ?Sized> Drop for KeyAtHand<'_, K> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            note_key(|| K::show(self.key.0, self.key.1, self.seed));
+        }
+    }
+}
+
+#[cold]
+fn note_key(show: impl FnOnce() -> String) {
+    KEY.with(|cell| cell.set(Some(show())));
+}
+
 #[cold]
 fn note_operator(op: OpId) {
     note(|noted| {
@@ -254,6 +288,7 @@ pub(crate) type Caught = (Box<Failure>, Option<usize>);
 /// again except to be dropped.
 pub(crate) fn catch<R>(run: impl FnOnce() -> Result<R, Box<Failure>>) -> Result<R, Caught> {
     NOTED.with(|cell| cell.set(Noted { op: None, record: None }));
+    KEY.with(Cell::take);
     let payload = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(failure)) => return Err((failure, None)),
@@ -264,7 +299,8 @@ pub(crate) fn catch<R>(run: impl FnOnce() -> Result<R, Box<Failure>>) -> Result<
         Ok(raised) => (Some(raised.op), raised.cause),
         Err(panic) => (noted.op, Cause::Panic(panic_message(&*panic))),
     };
-    let failure = Failure { op, cause, place: None, event_time: noted.record.map(|(_, at)| at) };
+    let key = KEY.with(Cell::take);
+    let failure = Failure { op, cause, place: None, event_time: noted.record.map(|(_, at)| at), key };
     Err((Box::new(failure), noted.record.map(|(index, _)| index)))
 }
 

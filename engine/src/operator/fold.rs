@@ -7,9 +7,10 @@ use super::inputs::One;
 use super::keyed::{Fed, FromExchange, Operator};
 use super::keyed_state::KeyedState;
 use super::segment::OpenContext;
-use super::typed::BatchOf;
+use super::typed::{BatchOf, shown_key};
 use super::{OpId, Push, owned_items};
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::element::Epoch;
 use crate::key::{HashSeed, Key};
 use crate::record::{Record, View};
@@ -141,6 +142,10 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>, E: Emit<K, R::Acc>> Operator for Ke
 
     fn op(&self) -> OpId {
         self.op
+    }
+
+    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+        shown_key::<K>(batch, index, self.seed)
     }
 
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {

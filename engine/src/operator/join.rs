@@ -6,6 +6,8 @@ mod function;
 mod grid;
 mod interval;
 mod side;
+#[cfg(test)]
+mod tests;
 
 pub use all::{AllFunction, AllJoin, Streams};
 pub(crate) use all::{Complete, LateOfAll, Partial};

@@ -9,7 +9,7 @@ use super::inputs::Inputs;
 use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
 use super::{Chain, Driven, OpId, Push};
 use crate::arena::Arena;
-use crate::channel::{BatchShape, ChannelError, Frame, Inlet, Outlet, Peek};
+use crate::channel::{Batch, BatchShape, ChannelError, Frame, Inlet, Outlet, Peek};
 use crate::element::{Epoch, KeyHash, Nanos, ShardId, Timestamp};
 use crate::graph::{ExchangeId, Lanes, Partitioner, Port};
 use crate::key::Key;
@@ -85,6 +85,12 @@ pub trait Operator: Fed {
     /// Its number in the graph.
     fn op(&self) -> OpId;
 
+    /// The key of a record of a batch, for people to read. None where it works without keys.
+    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+        let _ = (batch, index);
+        None
+    }
+
     /// Called once, before any input: makes or restores state.
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>>;
 
@@ -103,8 +109,14 @@ pub trait Operator: Fed {
         0
     }
 
-    /// Whether it goes by the clock, too: then [`Operator::clock`] is called in every step.
+    /// Whether it goes by the clock, too: then [`Operator::set_clock`] is called in every step before anything else, and [`Operator::clock`]
+    /// unless something else is to be finished first.
     const HAS_CLOCK: bool = false;
+
+    /// Processing time is `now`. Nothing falls due by that yet.
+    fn set_clock(&mut self, now: Timestamp) {
+        let _ = now;
+    }
 
     /// Processing time is `now`: does a bounded piece of what falls due.
     fn clock<P: Push<FromExchange<Self>>>(&mut self, now: Timestamp, push: &mut P) -> Firing {
@@ -182,6 +194,7 @@ impl<H: Operator> Chain for FromExchange<H> {
             ports,
             first: 0,
             taken: 0,
+            last: (0, 0),
             due: VecDeque::new(),
             said: Said::NOTHING,
             late_after_idle: 0,
@@ -211,6 +224,8 @@ struct OperatorSegment<H, P> {
     first: usize,
     /// How many records were taken of the batch that comes next from that input.
     taken: usize,
+    /// The input that records were last taken from, and how many of their batch had been taken before.
+    last: (usize, usize),
     /// What event time has done and is still to be carried out, before any more input is taken. A watermark stays at the front until
     /// all that it makes due has been fired.
     due: VecDeque<Signal>,
@@ -295,6 +310,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                 }
                 Peek::Frame(Frame::Batch(batch)) => {
                     let stretch = stretch(batch.len(), self.taken, self.head.arena());
+                    self.last = (input, stretch.start);
                     self.taken = if stretch.end < batch.len() { stretch.end } else { 0 };
                     let late_before = self.head.late_records();
                     self.head.batch(&H::In::batch(port, batch, stretch), &mut self.push);
@@ -336,6 +352,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             unreachable!("the batch that was begun is still there")
         };
         let rest = from..batch.len();
+        self.last = (input, from);
         let late_before = self.head.late_records();
         self.head.batch(&H::In::batch(port, batch, rest), &mut self.push);
         self.count_late(input, late_before);
@@ -421,6 +438,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         if !context.room {
             progress.blocked = self.has_input();
             return Ok(progress);
+        }
+        if H::HAS_CLOCK {
+            self.head.set_clock(context.processing_time());
         }
         if !self.fire(&mut progress)? {
             return Ok(progress);
@@ -511,6 +531,12 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
 
     fn blame_record(&mut self, _: usize) -> Option<String> {
         None
+    }
+
+    fn key_of_record(&mut self, index: usize) -> Option<String> {
+        let (input, first) = self.last;
+        let Peek::Frame(Frame::Batch(batch)) = self.inlets[input].peek() else { return None };
+        self.head.show_key(batch, first + index)
     }
 
     fn clock_report(&self, now: Nanos) -> ClockReport {

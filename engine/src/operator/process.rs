@@ -44,6 +44,8 @@ mod keyed;
 mod plain;
 mod running;
 mod states;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use broadcast::{BroadcastContext, BroadcastMap, KeyedBroadcastProcess, KeyedBroadcastProcessing};

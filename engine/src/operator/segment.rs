@@ -186,6 +186,12 @@ pub trait Segment {
     /// there.
     fn blame_record(&mut self, index: usize) -> Option<String>;
 
+    /// The key of a record of the batch at hand, where the operator at the head works by keys.
+    fn key_of_record(&mut self, index: usize) -> Option<String> {
+        let _ = index;
+        None
+    }
+
     /// Where the event time of its head stands, and why.
     fn clock_report(&self, now: Nanos) -> ClockReport;
 

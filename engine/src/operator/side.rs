@@ -219,6 +219,10 @@ impl Segment for WithSides {
         self.chain.blame_record(index)
     }
 
+    fn key_of_record(&mut self, index: usize) -> Option<String> {
+        self.chain.key_of_record(index)
+    }
+
     fn clock_report(&self, now: Nanos) -> ClockReport {
         self.chain.clock_report(now)
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::channel::Batch;
 use crate::element::{KeyHash, Timestamp};
-use crate::key::{Key, KeyShape};
+use crate::key::{HashSeed, Key, KeyShape};
 use crate::record::{Record, View};
 
 /// A batch of archived `T`s, or a stretch of one.
@@ -35,6 +35,16 @@ pub(crate) fn trust<T: Record>(batch: Batch<'_>, stretch: Range<usize>) -> Batch
         hashes,
         record: PhantomData,
     }
+}
+
+/// The key of a record of a batch, which is a `K`, for people to read. None where the exchange has no keys.
+pub(crate) fn shown_key<K: Key + ?Sized>(batch: Batch<'_>, index: usize, seed: HashSeed) -> Option<String> {
+    let hash = *batch.hashes().get(index)?;
+    let bytes = match K::SHAPE {
+        KeyShape::InHash => &[],
+        _ => batch.key_bytes(index),
+    };
+    Some(K::show(hash, bytes, seed))
 }
 
 impl<'a, T: Record> BatchOf<'a, T> {

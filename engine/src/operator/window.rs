@@ -31,9 +31,10 @@ use super::floors::Floors;
 use super::inputs::One;
 use super::keyed::{Fed, Firing, FromExchange, Operator};
 use super::segment::OpenContext;
-use super::typed::BatchOf;
+use super::typed::{BatchOf, shown_key};
 use super::{OpId, Push, owned_items};
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::element::{Epoch, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::record::Record;
@@ -146,6 +147,10 @@ where
 
     fn op(&self) -> OpId {
         self.op
+    }
+
+    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+        shown_key::<K>(batch, index, self.seed)
     }
 
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {

@@ -130,7 +130,7 @@ fn segments(
     spec: &AttemptSpec,
     ends: ShardEnds,
 ) -> Result<Vec<Box<dyn crate::operator::segment::Segment>>, Box<Failure>> {
-    let failed = |cause| Box::new(Failure { op: None, cause, place: None, event_time: None });
+    let failed = |cause| Box::new(Failure { op: None, cause, place: None, event_time: None, key: None });
     let built = Flow::build(&*spec.program, spec.plan.tick)
         .map_err(|mut errors| failed(Cause::fatal(errors.remove(0))))?;
     let (first, second) = (spec.plan.explain(), built.plan.explain());

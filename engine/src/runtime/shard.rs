@@ -433,6 +433,9 @@ impl Shard {
         if let (Some(index), Some(segment)) = (record, self.segments.get_mut(self.at_work)) {
             // The chain has unwound; its source is asked no more than where the record came from.
             failure.place = catch(|| Ok(segment.blame_record(index))).unwrap_or_default();
+            if failure.key.is_none() {
+                failure.key = catch(|| Ok(segment.key_of_record(index))).unwrap_or_default();
+            }
             failure.op.get_or_insert(segment.head());
         }
         if by_closure {

@@ -8,7 +8,7 @@ use super::window_kinds::{BucketsOf, WindowKind};
 use super::{Buckets, Keyed, Stream};
 use crate::key::Key;
 use crate::operator::Out;
-use crate::operator::buckets::{self, AppliedToBoth, Elements, FromTwo, LateOfEach, Pair};
+use crate::operator::buckets::{self, AppliedToBoth, Elements, FromTwo, LateOfEach, Pair, each_pair};
 use crate::operator::keyed::FromExchange;
 use crate::operator::side::Tag;
 use crate::operator::window::finish::{DropLate, LateTo, OnLate};
@@ -185,15 +185,7 @@ where
                           first: Elements<'_, A>,
                           second: Elements<'_, B>,
                           out: &mut Out<U>| {
-            if first.is_empty() {
-                second.iter().for_each(|right| each(None, Some(right), out));
-            }
-            for left in first {
-                if second.is_empty() {
-                    each(Some(left), None, out);
-                }
-                second.iter().for_each(|right| each(Some(left), Some(right), out));
-            }
+            each_pair(first, second, |left, right| each(left, right, out));
         };
         self.both(kind, built_at, pairs)
     }

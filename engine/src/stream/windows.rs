@@ -245,7 +245,7 @@ impl<T: Record, K: Key + ?Sized, W: WindowPlan<T, K>, L: OnLate<T>> Windowed<T, 
         self.finished(kind, built_at, rule, Whole)
     }
 
-    fn finished<R: WindowRule<T>, F: Finish<K, R::Out>>(
+    pub(super) fn finished<R: WindowRule<T>, F: Finish<K, R::Out>>(
         self,
         kind: &'static str,
         built_at: &'static Location<'static>,

@@ -59,7 +59,7 @@ pub(super) fn planned<T: Record, W: AssignsTo<T>, G: Trigger<T>, E>(
                 .to_owned(),
         );
     }
-    if has_end && !trigger.fires_at_end() {
+    if has_end && !trigger.fires_at_end(domain) {
         graph.warn(
             op,
             "has a trigger that does not fire at the end of its windows: what has not been given out by then is dropped; say \

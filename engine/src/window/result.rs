@@ -4,7 +4,8 @@ use super::time_window::TimeWindow;
 use crate::element::Timestamp;
 
 /// Why a window gave out a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, crate::record::Record)]
+#[repr(u8)]
 pub enum Firing {
     /// A trigger of the program's own asked for it before the window's end. More results of the window may follow.
     Early,
@@ -17,7 +18,7 @@ pub enum Firing {
 }
 
 /// The result of one window for one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, crate::record::Record)]
 pub struct WindowResult<K, V> {
     /// The key.
     pub key: K,

@@ -8,7 +8,8 @@ use crate::element::Timestamp;
 ///
 /// Event time has two ends, and a window that would reach over one is cut off there: the first window begins at [`Timestamp::MIN`], the
 /// last one ends at [`Timestamp::MAX`] (and takes records at that very tick, too).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, crate::record::Record)]
+#[repr(C)]
 pub struct TimeWindow {
     /// The first tick.
     pub start: Timestamp,

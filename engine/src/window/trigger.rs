@@ -86,9 +86,10 @@ pub trait Trigger<T: Record>: 'static {
         true
     }
 
-    /// Whether every window with an end gives out a result when its time has come. One that says no is pointed out where its windows do have an
-    /// end.
-    fn fires_at_end(&self) -> bool {
+    /// Whether every window with an end that goes by this clock gives out a result when its time has come. One that says no is pointed out
+    /// where its windows do have an end.
+    fn fires_at_end(&self, domain: TimeDomain) -> bool {
+        let _ = domain;
         true
     }
 }

@@ -54,6 +54,9 @@ unsafe impl Key for Id {
     fn decode(hash: KeyHash, _: &[u8], _: HashSeed) -> u64 {
         hash.0
     }
+    fn show(hash: KeyHash, _: &[u8], _: HashSeed) -> String {
+        hash.0.to_string()
+    }
     fn layout() -> Layout {
         Layout { text: "Id".into(), fingerprint: 2 }
     }

@@ -60,7 +60,8 @@ where
         };
         let seen = self.progress.seen(key.0);
         let mut taken = false;
-        for &window in &windows {
+        // The latest first, as with windows that are slices.
+        for &window in windows.iter().rev() {
             taken |= match self.manner.merging {
                 true => self.add_merging(key, window, item, at, seen)?,
                 false if self.is_gone(window, seen) => false,

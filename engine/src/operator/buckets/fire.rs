@@ -9,20 +9,20 @@ use super::{
 use crate::element::{KeyHash, Timestamp};
 use crate::key::Key;
 use crate::operator::Push;
-use crate::operator::failure::{Blame, Cause, raise};
+use crate::operator::failure::{Blame, Cause, KeyAtHand, raise};
 use crate::operator::keyed::{self, FromExchange};
 use crate::state::StateError;
 use crate::timers::Pop;
 use crate::window::{Firing, TimeDomain, TriggerResult};
 
 /// How many timers come due in one piece.
-const TIMERS_PER_PIECE: usize = 64;
+const TIMERS_PER_PIECE: usize = if cfg!(test) { 1 } else { 64 };
 
 /// What made a trigger decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Occasion {
     Record,
-    Timer(Timestamp),
+    Timer(TimeDomain, Timestamp),
 }
 
 /// The key and window at hand.
@@ -84,6 +84,7 @@ where
     ) -> Result<(), StateError> {
         let (window, key_hash, key_bytes) = Slot::split::<K>(bytes);
         let key = (key_hash, key_bytes);
+        let _at_hand = KeyAtHand::<K>::new(key, self.seed);
         let kept = self.kept.as_mut().expect("open comes first");
         let active = match &mut kept.sessions {
             Some(sessions) => match sessions.of_slot(kept.store.arena(), key, window)? {
@@ -117,7 +118,7 @@ where
             false => {}
         }
         self.change_timers(&slot)?;
-        let fired = Fired { key, slot: &slot, active, seen, occasion: Occasion::Timer(at) };
+        let fired = Fired { key, slot: &slot, active, seen, occasion: Occasion::Timer(domain, at) };
         self.act(result, &fired)?;
         if is_over {
             self.clean_up(&fired)?;
@@ -151,7 +152,7 @@ where
             key: fired.key,
             slot: fired.slot,
             window,
-            firing: firing(fired, self.manner, self.processing),
+            firing: firing(fired, self.manner),
             watermark: fired.seen,
             processing: self.processing,
             tables: &mut kept.tables,
@@ -201,19 +202,17 @@ where
     }
 }
 
-/// What kind of firing this is.
-fn firing(fired: &Fired<'_>, manner: Manner, processing: Timestamp) -> Firing {
+/// What kind of firing this is, by the clock that the windows go by.
+fn firing(fired: &Fired<'_>, manner: Manner) -> Firing {
     let end = fired.active.window.max_timestamp();
-    let at = match (fired.occasion, manner.domain) {
-        (Occasion::Timer(at), _) => at,
-        (Occasion::Record, TimeDomain::Event) => fired.seen,
-        (Occasion::Record, TimeDomain::Processing) => processing,
-    };
     match fired.occasion {
         _ if fired.active.covers_fired => Firing::Merged,
         _ if !manner.has_end => Firing::OnTime,
-        _ if at < end => Firing::Early,
-        Occasion::Timer(at) if at == end => Firing::OnTime,
+        Occasion::Timer(domain, at) if domain == manner.domain && at < end => Firing::Early,
+        Occasion::Timer(domain, at) if domain == manner.domain && at == end => Firing::OnTime,
+        // By processing time a window is over with its end.
+        _ if manner.domain == TimeDomain::Processing => Firing::Early,
+        Occasion::Record | Occasion::Timer(TimeDomain::Processing, _) if fired.seen < end => Firing::Early,
         _ => Firing::Late,
     }
 }

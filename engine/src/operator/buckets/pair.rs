@@ -1,6 +1,7 @@
 //! The elements of two streams that fell into one window: for joins.
 
 use super::contents::Contents;
+use super::function::Elements;
 use super::intake::{EitherItem, FromTwo};
 use super::list::{Lists, Names};
 use super::slot::Slot;
@@ -92,5 +93,22 @@ impl<A: Record, B: Record, K: Key + ?Sized> Contents<FromTwo<A, B>, K> for Pair<
 
     fn windows(&self) -> u64 {
         self.lists.as_ref().map_or(0, |(first, second)| first.len().max(second.len()))
+    }
+}
+
+/// Hands out all pairs of the elements of a window, and what finds no partner there alone.
+pub(crate) fn each_pair<A, B>(
+    first: Elements<'_, A>,
+    second: Elements<'_, B>,
+    mut each: impl FnMut(Option<&A>, Option<&B>),
+) {
+    if first.is_empty() {
+        second.iter().for_each(|right| each(None, Some(right)));
+    }
+    for left in first {
+        if second.is_empty() {
+            each(Some(left), None);
+        }
+        second.iter().for_each(|right| each(Some(left), Some(right)));
     }
 }

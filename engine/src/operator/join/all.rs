@@ -15,14 +15,16 @@ use streams::{BatchOfOne, MOST};
 
 use super::grid::Grid;
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::element::{Epoch, KeyHash, Timestamp};
-use crate::key::Key;
+use crate::key::{HashSeed, Key};
 use crate::operator::buckets::{WindowSlot as Slot, WindowSlotOf as SlotOf};
-use crate::operator::failure::{Blame, Cause, Cursor, Failure, raise};
+use crate::operator::failure::{Blame, Cause, Cursor, Failure, KeyAtHand, raise};
 use crate::operator::keyed::{Fed, Firing, FromExchange, Operator};
 use crate::operator::progress::Progress;
 use crate::operator::segment::OpenContext;
 use crate::operator::store::{Contents, Opening, Store};
+use crate::operator::typed::shown_key;
 use crate::operator::{OpId, Push, owned_items};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::OperatorSnapshot;
@@ -43,6 +45,7 @@ where
     F: AllFunction<S, K>,
 {
     op: OpId,
+    seed: HashSeed,
     /// How far apart the records of a row may be, in ticks.
     within: i64,
     function: F,
@@ -92,6 +95,7 @@ where
     pub(crate) fn new(op: OpId, within: i64, function: F, on_late: L) -> Self {
         AllJoin {
             op,
+            seed: HashSeed(0),
             within,
             function,
             on_late,
@@ -134,8 +138,8 @@ where
             let over_at = grid.over_at(bucket.max_timestamp());
             kept.timers.register(kept.store.arena(), over_at, self.slot.hash, &self.slot.bytes)?;
         }
-        let (from, to) = (at.0.saturating_sub(within), at.0.saturating_add(within));
-        let complete = self.find_others(number, key, (Timestamp(from), Timestamp(to)))?;
+        let from = Timestamp(at.0.saturating_sub(within)).max(grid.waited_from(seen));
+        let complete = self.find_others(number, key, (from, Timestamp(at.0.saturating_add(within))))?;
         let given = complete && self.give(key)?;
         if F::PARTIAL && !given {
             let kept = self.kept.as_mut().expect("open comes before the first batch");
@@ -221,6 +225,7 @@ where
     /// Gives out the incomplete rows that begin with records of a bucket which are waited for no longer.
     fn give_alone(&mut self, slot: &Slot, at: Timestamp) -> Result<(), StateError> {
         let (_, hash, key) = Slot::split::<K>(&slot.bytes);
+        let _at_hand = KeyAtHand::<K>::new((hash, key), self.seed);
         let first = Timestamp(at.0.saturating_sub(self.within));
         for number in 0..S::COUNT {
             let kept = self.kept.as_mut().expect("open comes first");
@@ -264,7 +269,12 @@ where
         self.op
     }
 
+    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+        shown_key::<K>(batch, index, self.seed)
+    }
+
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
+        self.seed = context.seed;
         self.opened(context).map_err(|cause| Box::new(Failure::of(self.op, cause)))
     }
 

@@ -7,16 +7,17 @@ use std::marker::PhantomData;
 
 use super::function::{JoinContext, JoinFunction};
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::element::{Epoch, KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::operator::buckets::{ListNames, Lists, WindowSlot as Slot, WindowSlotOf as SlotOf};
-use crate::operator::failure::{Blame, Cause, Cursor, Failure, raise};
+use crate::operator::failure::{Blame, Cause, Cursor, Failure, KeyAtHand, raise};
 use crate::operator::inputs::{EitherBatch, Two};
 use crate::operator::keyed::{Fed, Firing, FromExchange, Operator};
 use crate::operator::progress::Progress;
 use crate::operator::segment::OpenContext;
 use crate::operator::store::{Contents, Opening, Store};
-use crate::operator::typed::BatchOf;
+use crate::operator::typed::{BatchOf, shown_key};
 use crate::operator::window::finish::OnLate;
 use crate::operator::{OpId, Push, owned_items};
 use crate::record::Record;
@@ -190,11 +191,13 @@ where
         self.slot.bytes.clone_from(&self.due.key);
         let bytes = std::mem::take(&mut self.due.key);
         let (moment, hash, key) = Slot::split::<K>(&bytes);
+        let at_hand = KeyAtHand::<K>::new((hash, key), self.seed);
         if self.due.at == moment.start {
             self.comes((hash, key), moment.start)?;
         } else if kept.since((hash, key))? == Some(moment.start.0) {
             kept.end((hash, key))?;
         }
+        drop(at_hand);
         self.due.key = bytes;
         Ok(Pop::Due)
     }
@@ -288,6 +291,10 @@ where
 
     fn op(&self) -> OpId {
         self.op
+    }
+
+    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+        shown_key::<K>(batch, index, self.seed)
     }
 
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {

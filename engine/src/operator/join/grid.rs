@@ -25,6 +25,13 @@ impl Grid {
         // Event time comes to no more than this before the stream ends.
         Timestamp(at.0.saturating_add(self.waits).min(i64::MAX - 1))
     }
+
+    /// The first time of a record that is still waited for at this watermark. A bucket may keep what is over: whether that meets anybody must
+    /// not depend on the others in it.
+    pub(super) fn waited_from(self, seen: Timestamp) -> Timestamp {
+        let over = seen.0.checked_sub(self.waits);
+        over.map_or(Timestamp::MIN, |over| Timestamp(over.saturating_add(1)))
+    }
 }
 
 #[cfg(test)]

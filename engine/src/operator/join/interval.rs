@@ -6,16 +6,17 @@ use super::function::{JoinContext, JoinFunction};
 use super::grid::Grid;
 use super::side::{Names, Side};
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::element::{Epoch, KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::operator::buckets::WindowSlot as Slot;
-use crate::operator::failure::{Blame, Cause, Cursor, Failure, raise};
+use crate::operator::failure::{Blame, Cause, Cursor, Failure, KeyAtHand, raise};
 use crate::operator::inputs::{EitherBatch, Two};
 use crate::operator::keyed::{Fed, Firing, FromExchange, Operator};
 use crate::operator::progress::Progress;
 use crate::operator::segment::OpenContext;
 use crate::operator::store::{Contents, Opening, Store};
-use crate::operator::typed::BatchOf;
+use crate::operator::typed::{BatchOf, shown_key};
 use crate::operator::window::finish::OnLate;
 use crate::operator::{OpId, Push, owned_items};
 use crate::record::Record;
@@ -26,7 +27,7 @@ use crate::timers::{Due, Pop};
 use crate::window::{TimeWindow, Timed};
 
 /// How many timers come due in one piece.
-const TIMERS_PER_PIECE: usize = 64;
+const TIMERS_PER_PIECE: usize = if cfg!(test) { 1 } else { 64 };
 
 /// How far the second record of a pair may lie behind the first: `lower <= second - first <= upper`, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +66,8 @@ where
     function: F,
     on_late: (L, M),
     seed: HashSeed,
-    kept: Option<Kept<A, B, K>>,
-    progress: Progress,
+    pub(super) kept: Option<Kept<A, B, K>>,
+    pub(super) progress: Progress,
     due: Due,
     slot: Slot,
     left: Vec<Timed<A>>,
@@ -75,10 +76,10 @@ where
     types: PhantomData<fn() -> (A, B)>,
 }
 
-struct Kept<A: Record, B: Record, K: Key + ?Sized> {
+pub(super) struct Kept<A: Record, B: Record, K: Key + ?Sized> {
     store: Store,
-    left: Side<K, A>,
-    right: Side<K, B>,
+    pub(super) left: Side<K, A>,
+    pub(super) right: Side<K, B>,
 }
 
 impl<A, B, K, F, L, M> IntervalJoin<A, B, K, F, L, M>
@@ -142,7 +143,8 @@ where
         let Bounds { lower, upper } = self.bounds;
         let range = (at.0.saturating_add(lower), at.0.saturating_add(upper));
         let (arena, mut found) = (kept.store.arena(), std::mem::take(&mut self.right));
-        kept.right.partners(arena, key, (Timestamp(range.0), Timestamp(range.1)), &mut found)?;
+        let (range, seen) = ((Timestamp(range.0), Timestamp(range.1)), self.progress.seen(key.0));
+        kept.right.partners(arena, key, range, seen, &mut found)?;
         kept.left.add(arena, key, batch.record_bytes(index), at, !found.is_empty())?;
         if !found.is_empty() {
             let record = A::owned(batch.record(index));
@@ -166,7 +168,8 @@ where
         let Bounds { lower, upper } = self.bounds;
         let range = (at.0.saturating_sub(upper), at.0.saturating_sub(lower));
         let (arena, mut found) = (kept.store.arena(), std::mem::take(&mut self.left));
-        kept.left.partners(arena, key, (Timestamp(range.0), Timestamp(range.1)), &mut found)?;
+        let (range, seen) = ((Timestamp(range.0), Timestamp(range.1)), self.progress.seen(key.0));
+        kept.left.partners(arena, key, range, seen, &mut found)?;
         kept.right.add(arena, key, batch.record_bytes(index), at, !found.is_empty())?;
         if !found.is_empty() {
             let record = B::owned(batch.record(index));
@@ -192,7 +195,7 @@ where
             key,
             left: left_at,
             right: right_at,
-            watermark: self.progress.watermark,
+            watermark: self.progress.seen(key.0),
             out: &mut self.out,
             types: PhantomData,
         };
@@ -231,12 +234,14 @@ where
             false => kept.right.over(arena, &slot, at, &mut right)?,
         }
         let (_, hash, key) = Slot::split::<K>(&slot.bytes);
+        let at_hand = KeyAtHand::<K>::new((hash, key), self.seed);
         for alone in left.drain(..) {
             self.call((hash, key), (Some(alone.at), None), (Some(&alone.value), None));
         }
         for alone in right.drain(..) {
             self.call((hash, key), (None, Some(alone.at)), (None, Some(&alone.value)));
         }
+        drop(at_hand);
         (self.left, self.right, self.slot) = (left, right, slot);
         Ok(Pop::Due)
     }
@@ -271,6 +276,10 @@ where
 
     fn op(&self) -> OpId {
         self.op
+    }
+
+    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+        shown_key::<K>(batch, index, self.seed)
     }
 
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {

@@ -72,7 +72,7 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
         }
     }
 
-    /// Keeps a record. Gives its number in its bucket.
+    /// Keeps a record.
     pub(super) fn add(
         &mut self,
         arena: &mut Arena,
@@ -107,15 +107,17 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
         partnered.insert(arena, hash, &self.number, &()).map(drop)
     }
 
-    /// Hands the records of a key out that came from the first time to the last, both included, in the order of their buckets and their
-    /// arrival, and notes that they have a partner.
+    /// Hands the records of a key out that are of the first time to the last, both included, and are still waited for at the watermark `seen`:
+    /// in the order of their buckets and their arrival. Notes that they have a partner.
     pub(super) fn partners(
         &mut self,
         arena: &mut Arena,
         key: (KeyHash, &[u8]),
         (from, to): (Timestamp, Timestamp),
+        seen: Timestamp,
         found: &mut Vec<Timed<T>>,
     ) -> Result<(), StateError> {
+        let from = from.max(self.grid.waited_from(seen));
         let mut numbers = Vec::new();
         let mut bucket = self.grid.bucket_of(from);
         loop {
@@ -161,6 +163,8 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
                 let hash = RecordOf::<K>::encode_parts(slot.hash, &slot.bytes, &number, &mut self.number);
                 if !partnered.contains(arena, hash, &self.number)? {
                     alone.push(record);
+                    // Another record of the same time may still come, and be over in its turn.
+                    self.lists.remove(arena, slot, number)?;
                 }
             }
             if is_last {
@@ -174,5 +178,11 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
             self.lists.clear(arena, slot)?;
         }
         Ok(())
+    }
+
+    /// How many lists, timers, and notes of partners there are.
+    #[cfg(test)]
+    pub(super) fn left_behind(&self) -> [u64; 3] {
+        [self.lists.len(), self.timers.len(), self.partnered.as_ref().map_or(0, Table::len)]
     }
 }

@@ -8,6 +8,7 @@ use super::running::{Running, runs_keyed};
 use super::states::{Kept, States};
 use super::timers::Timer;
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::element::{Epoch, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::operator::failure::{Cause, Failure, raise};

@@ -7,6 +7,7 @@ use super::running::{Running, runs_keyed};
 use super::states::States;
 use super::timers::Timer;
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::element::{Epoch, Timestamp};
 use crate::key::Key;
 use crate::operator::failure::Failure;

@@ -7,6 +7,7 @@ use super::running::{Running, runs_keyed};
 use super::states::States;
 use super::timers::Timer;
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::element::{Epoch, Timestamp};
 use crate::key::Key;
 use crate::operator::failure::Failure;
@@ -44,7 +45,7 @@ pub trait KeyedProcess<T: Record, K: Key + ?Sized>: 'static {
 /// Runs a [`KeyedProcess`].
 pub struct KeyedProcessing<T: Record, K: Key + ?Sized, F: KeyedProcess<T, K>> {
     function: F,
-    running: Running<K, F::Out>,
+    pub(super) running: Running<K, F::Out>,
     types: PhantomData<fn() -> T>,
 }
 

@@ -123,9 +123,8 @@ macro_rules! calls {
             Firing::Done
         }
 
-        fn clock<P: Push<FromExchange<Self>>>(&mut self, now: Timestamp, _: &mut P) -> Firing {
+        fn set_clock(&mut self, now: Timestamp) {
             self.calls.clocks.processing = now;
-            Firing::Done
         }
     };
 }

@@ -6,14 +6,15 @@ use super::context::{Clocks, KeyedContext};
 use super::states::{Kept, States};
 use super::timers::Timer;
 use crate::arena::Arena;
+use crate::channel::Batch;
 use crate::checkpoint::codec::Writer;
 use crate::element::Timestamp;
 use crate::key::{HashSeed, Key};
 use crate::operator::OpId;
-use crate::operator::failure::{Blame, Cause, Cursor, Failure, raise};
+use crate::operator::failure::{Blame, Cause, Cursor, Failure, KeyAtHand, raise};
 use crate::operator::keyed::Firing;
 use crate::operator::segment::OpenContext;
-use crate::operator::typed::BatchOf;
+use crate::operator::typed::{BatchOf, shown_key};
 use crate::record::{Record, View};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::OperatorSnapshot;
@@ -21,7 +22,7 @@ use crate::timers::{Due, Pop};
 use crate::window::TimeDomain;
 
 /// How many timers fire in one piece.
-const TIMERS_PER_PIECE: usize = 64;
+const TIMERS_PER_PIECE: usize = if cfg!(test) { 1 } else { 64 };
 
 /// See the [module](self). `U` is what the function gives out.
 pub(super) struct Running<K: Key + ?Sized, U> {
@@ -47,6 +48,10 @@ impl<K: Key + ?Sized, U> Running<K, U> {
 
     pub(super) fn op(&self) -> OpId {
         self.op
+    }
+
+    pub(super) fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+        shown_key::<K>(batch, index, self.seed)
     }
 
     /// Opens what the function declares.
@@ -123,14 +128,17 @@ impl<K: Key + ?Sized, U> Running<K, U> {
         self.fire(TimeDomain::Event, at, call, give)
     }
 
-    /// Processing time has come to `now`.
+    pub(super) fn set_clock(&mut self, now: Timestamp) {
+        self.clocks.processing = now;
+    }
+
+    /// Fires what is due by the clock at `now`.
     pub(super) fn clock(
         &mut self,
         now: Timestamp,
         call: impl FnMut(Timer<'_>, &mut KeyedContext<'_, K, U>),
         give: impl FnMut(U, Timestamp),
     ) -> Firing {
-        self.clocks.processing = now;
         let kept = self.kept.as_mut().expect("open comes first");
         kept.look_at_clock(now).unwrap_or_else(|error| raise(self.op, Cause::state(error)));
         self.fire(TimeDomain::Processing, now, call, give)
@@ -160,6 +168,7 @@ impl<K: Key + ?Sized, U> Running<K, U> {
                 TimeDomain::Processing => Timestamp::MIN,
             };
             let (hash, key) = (self.due.hash, &self.due.key[..]);
+            let _at_hand = KeyAtHand::<K>::new((hash, key), seed);
             let mut context = KeyedContext { op, seed, hash, key, at, clocks, kept, out: &mut self.out };
             let timer = Timer { at: self.due.at, domain, name: name.as_deref() };
             Blame::on(op, || call(timer, &mut context));
@@ -170,6 +179,12 @@ impl<K: Key + ?Sized, U> Running<K, U> {
 
     pub(super) fn next_clock(&self) -> Option<Timestamp> {
         self.kept.as_ref()?.timers.first_processing()
+    }
+
+    /// How many timers there are.
+    #[cfg(test)]
+    pub(super) fn timers(&self) -> u64 {
+        self.kept.as_ref().map_or(0, |kept| kept.timers.count())
     }
 
     pub(super) fn switch(&mut self) -> Option<OperatorSnapshot> {
@@ -222,6 +237,10 @@ macro_rules! runs_keyed {
             self.running.open(context, |states| self.function.open(states))
         }
 
+        fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
+            self.running.show_key(batch, index)
+        }
+
         fn watermark<P: Push<FromExchange<Self>>>(&mut self, at: Timestamp, push: &mut P) -> Firing {
             let function = &mut self.function;
             self.running.watermark(
@@ -229,6 +248,10 @@ macro_rules! runs_keyed {
                 |timer, ctx| function.on_timer(timer, ctx),
                 |record, at| push.push(record, at),
             )
+        }
+
+        fn set_clock(&mut self, now: Timestamp) {
+            self.running.set_clock(now);
         }
 
         fn clock<P: Push<FromExchange<Self>>>(&mut self, now: Timestamp, push: &mut P) -> Firing {

@@ -64,6 +64,12 @@ impl<K: Key + ?Sized> Timers<K> {
         }
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> u64 {
+        self.event.len() + self.processing.len()
+    }
+
     /// A lower bound of the first timer of processing time.
     pub(super) fn first_processing(&self) -> Option<Timestamp> {
         self.processing.first()

@@ -18,7 +18,7 @@ use super::rule::WindowRule;
 use crate::element::{KeyHash, Timestamp};
 use crate::key::Key;
 use crate::operator::Push;
-use crate::operator::failure::{Blame, Cause, raise};
+use crate::operator::failure::{Blame, Cause, KeyAtHand, raise};
 use crate::operator::keyed::{self, FromExchange};
 use crate::record::Record;
 use crate::state::StateError;
@@ -250,10 +250,12 @@ where
                     if !floors.is_empty() && window.end <= floors.fired(hash) {
                         return;
                     }
+                    let at_hand = KeyAtHand::<K>::new((hash, key_bytes), seed);
                     let key = K::decode(hash, key_bytes, seed);
                     let value = Blame::on(op, || rule.result(R::Acc::owned(value)));
                     let context = WindowContext { key, window, firing: Firing::OnTime, watermark };
                     finish.finish(op, context, value, |record| push.push(record, result_at));
+                    std::mem::forget(at_hand);
                 },
             )?,
         };

@@ -40,6 +40,9 @@ macro_rules! test_key {
             fn decode(_: KeyHash, _: &[u8], _: HashSeed) -> u64 {
                 unreachable!("tables decode no keys")
             }
+            fn show(_: KeyHash, _: &[u8], _: HashSeed) -> String {
+                unreachable!("tables show no keys")
+            }
             fn layout() -> Layout {
                 layout()
             }

@@ -46,13 +46,20 @@ pub(super) fn event_timer<S>(at: Timestamp, ctx: &mut TriggerContext<'_, S>) -> 
 /// that has fired is gone.
 pub(super) fn event_merge<S>(ctx: &mut TriggerContext<'_, S>) {
     let end = ctx.window().max_timestamp();
-    if ctx.is_reopened() && end > ctx.watermark() {
+    if may_have_fired(ctx) && end > ctx.watermark() {
         ctx.register_event_timer(end);
     }
 }
 
+/// Whether the timers that a window of the size before had for its end may have fired. How far event time has come says nothing of windows
+/// that go by the clock.
+pub(super) fn may_have_fired<S>(ctx: &TriggerContext<'_, S>) -> bool {
+    ctx.is_reopened() || ctx.domain() == TimeDomain::Processing
+}
+
 pub(super) fn processing_element<S>(ctx: &mut TriggerContext<'_, S>) -> TriggerResult {
-    if ctx.is_first() {
+    // A window that goes by event time may still be open when its timer has fired.
+    if ctx.is_first() || ctx.domain() == TimeDomain::Event {
         ctx.register_processing_timer(ctx.window().max_timestamp());
     }
     TriggerResult::Continue
@@ -69,6 +76,13 @@ pub(super) fn processing_timer<S>(at: Timestamp, ctx: &mut TriggerContext<'_, S>
     TriggerResult::Continue
 }
 
+/// A window that fires at its end, by whichever clock it goes, has grown.
+pub(super) fn end_merge<S>(ctx: &mut TriggerContext<'_, S>) {
+    if ctx.domain() == TimeDomain::Event {
+        event_merge(ctx);
+    }
+}
+
 impl<T: Record> Trigger<T> for EventTimeTrigger {
     type State = ();
 
@@ -83,6 +97,10 @@ impl<T: Record> Trigger<T> for EventTimeTrigger {
     fn on_merge(&self, _: Option<&()>, ctx: &mut TriggerContext<'_, ()>) {
         event_merge(ctx);
     }
+
+    fn fires_at_end(&self, domain: TimeDomain) -> bool {
+        domain == TimeDomain::Event
+    }
 }
 
 impl<T: Record> Trigger<T> for ProcessingTimeTrigger {
@@ -94,6 +112,10 @@ impl<T: Record> Trigger<T> for ProcessingTimeTrigger {
 
     fn on_processing_time(&self, at: Timestamp, ctx: &mut TriggerContext<'_, ()>) -> TriggerResult {
         processing_timer(at, ctx)
+    }
+
+    fn fires_at_end(&self, domain: TimeDomain) -> bool {
+        domain == TimeDomain::Processing
     }
 }
 
@@ -117,6 +139,6 @@ impl<T: Record> Trigger<T> for AtEnd {
     }
 
     fn on_merge(&self, _: Option<&()>, ctx: &mut TriggerContext<'_, ()>) {
-        event_merge(ctx);
+        end_merge(ctx);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::or_end::OrEndOfWindow;
 use crate::record::{Record, View};
-use crate::window::{Trigger, TriggerContext, TriggerResult};
+use crate::window::{TimeDomain, Trigger, TriggerContext, TriggerResult};
 
 /// Fires whenever so many records have come since it last fired (Flink's `CountTrigger`). It silences the end of the window: what is left
 /// there gives out nothing, unless [`or_end_of_window`](CountTrigger::or_end_of_window) is said.
@@ -46,7 +46,7 @@ impl<T: Record> Trigger<T> for CountTrigger {
         }
     }
 
-    fn fires_at_end(&self) -> bool {
+    fn fires_at_end(&self, _: TimeDomain) -> bool {
         false
     }
 }

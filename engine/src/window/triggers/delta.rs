@@ -2,7 +2,7 @@
 
 use super::or_end::OrEndOfWindow;
 use crate::record::{Field, Record, View};
-use crate::window::{Trigger, TriggerContext, TriggerResult};
+use crate::window::{TimeDomain, Trigger, TriggerContext, TriggerResult};
 
 /// Fires when the distance between the record at which it last fired (at the beginning, the window's first one) and the newest one is
 /// more than a threshold (Flink's `DeltaTrigger`). It silences the end of the window.
@@ -49,7 +49,7 @@ where
         false
     }
 
-    fn fires_at_end(&self) -> bool {
+    fn fires_at_end(&self, _: TimeDomain) -> bool {
         false
     }
 }

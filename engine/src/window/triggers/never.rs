@@ -1,7 +1,7 @@
 //! Not firing at all.
 
 use crate::record::{Record, View};
-use crate::window::{Trigger, TriggerContext, TriggerResult};
+use crate::window::{TimeDomain, Trigger, TriggerContext, TriggerResult};
 
 /// Never fires: what Flink's global windows have unless another trigger is given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,7 +14,7 @@ impl<T: Record> Trigger<T> for NeverTrigger {
         TriggerResult::Continue
     }
 
-    fn fires_at_end(&self) -> bool {
+    fn fires_at_end(&self, _: TimeDomain) -> bool {
         false
     }
 }

@@ -1,6 +1,6 @@
 //! Firing at the end of the window beside whatever else a trigger fires at.
 
-use super::at_end::{event_element, event_merge, event_timer, processing_element, processing_timer};
+use super::at_end::{end_merge, event_element, event_timer, processing_element, processing_timer};
 use crate::element::Timestamp;
 use crate::record::{Record, View};
 use crate::window::{TimeDomain, Trigger, TriggerContext, TriggerResult};
@@ -55,7 +55,7 @@ impl<T: Record, G: Trigger<T>> Trigger<T> for OrEndOfWindow<G> {
 
     fn on_merge(&self, absorbed: Option<&G::State>, ctx: &mut TriggerContext<'_, G::State>) {
         self.0.on_merge(absorbed, ctx);
-        event_merge(ctx);
+        end_merge(ctx);
     }
 
     fn can_merge(&self) -> bool {

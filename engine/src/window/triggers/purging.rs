@@ -2,7 +2,7 @@
 
 use crate::element::Timestamp;
 use crate::record::{Record, View};
-use crate::window::{Trigger, TriggerContext, TriggerResult};
+use crate::window::{TimeDomain, Trigger, TriggerContext, TriggerResult};
 
 /// Fires when another trigger does, and drops the window's contents each time (Flink's `PurgingTrigger`).
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ impl<T: Record, G: Trigger<T>> Trigger<T> for PurgingTrigger<G> {
         self.0.can_merge()
     }
 
-    fn fires_at_end(&self) -> bool {
-        self.0.fires_at_end()
+    fn fires_at_end(&self, domain: TimeDomain) -> bool {
+        self.0.fires_at_end(domain)
     }
 }
