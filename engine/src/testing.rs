@@ -1,4 +1,15 @@
 //! Instruments for tests, public: users test their own jobs with them.
+//!
+//! | to test | use |
+//! | --- | --- |
+//! | one operator, or a few in a row, record by record | [`Harness`] |
+//! | the same from a table in a file | [`Cases`] |
+//! | that a restart at any moment changes nothing | [`contract`] |
+//! | a whole program: one result, whatever the shards and checkpoints | [`golden::every_way`] |
+//! | restarts and their strategies | [`script!`](crate::script!) with `Abort` |
+//! | a job with power cuts, full disks and slow shards | [`sim::Simulation`] on a [`sim_disk::SimDisk`] |
+//!
+//! All but the golden runs on threads happen in the thread of the test and come out the same each time.
 
 pub mod cases;
 pub mod contract;

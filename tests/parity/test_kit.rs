@@ -3,3 +3,4 @@
 mod cases;
 mod contract;
 mod harness;
+mod scripts;

@@ -301,7 +301,7 @@ impl Harness {
         must(self.ports.lock().output(output).map(|kept| kept.watermark()))
     }
 
-    /// How many records were too late for what was to be done with them, since the start or the last [`Harness::restore`].
+    /// How many records were too late for what was to be done with them. A snapshot holds that, too.
     pub fn late_records(&self) -> u64 {
         self.metrics().late_records()
     }

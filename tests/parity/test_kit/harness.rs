@@ -28,6 +28,9 @@ fn ut_03_wn_14_allowed_lateness_in_less_than_twenty_lines() {
     assert_eq!(sums.values(), [(0, 15), (0, 22), (0, 23)]);
     sums.push(9, 2000);
     assert_eq!((sums.side_outputs("late"), sums.late_records()), (vec![(9i64, Timestamp(2000))], 1));
+    let snapshot = sums.snapshot();
+    sums.restore(&snapshot, 2);
+    assert_eq!(sums.late_records(), 1, "what was late is known after a restart");
     sums.end();
     assert_eq!(sums.outputs(), [((5000, 3), Timestamp(9999)), ((10_000, 2), Timestamp(14_999))]);
 }
