@@ -119,7 +119,7 @@ impl Cases {
         let again = move |flow: &TestFlow| program(flow);
         contract::check(again, &trace).map_err(|broken| {
             let line = lines.get(broken.number() - 1).or(lines.last()).copied().unwrap_or(first);
-            CasesError::Broken { file: self.file.clone(), line, broken }
+            CasesError::Broken { file: self.file.clone(), line, broken: Box::new(broken) }
         })
     }
 

@@ -69,7 +69,7 @@ const STATE_DIR: &str = "/state";
 ///         .key_by(|(user, _)| *user)
 ///         .window(Tumbling::of(Duration::from_secs(5)))
 ///         .late_to(&late)
-///         .sum(|(_, money)| *money)
+///         .sum(|record| record.1)
 ///         .map(|sum| (sum.key, sum.value));
 ///     flow.side_output(&late, &sums);
 ///     flow.output("sums", sums);

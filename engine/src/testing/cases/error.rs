@@ -58,6 +58,6 @@ pub enum CasesError {
         /// The line, from 1 on.
         line: usize,
         /// In which way they do not.
-        broken: Broken,
+        broken: Box<Broken>,
     },
 }

@@ -8,7 +8,7 @@ use crate::job::JobError;
 pub enum HarnessError {
     /// The job could not be started, or failed.
     #[error(transparent)]
-    Job(#[from] JobError),
+    Job(Box<JobError>),
     /// The name of an input is wrong.
     #[error("the program has no input `{name}`; it has {known}. Make one with flow.input(\"{name}\")")]
     NoSuchInput {
@@ -94,6 +94,12 @@ pub enum HarnessError {
         /// Who is at it.
         state: String,
     },
+}
+
+impl From<JobError> for HarnessError {
+    fn from(error: JobError) -> Self {
+        HarnessError::Job(Box::new(error))
+    }
 }
 
 /// The value; or a panic with the error's words, at the line of the test.
