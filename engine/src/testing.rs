@@ -14,7 +14,8 @@
 pub mod cases;
 pub mod contract;
 pub mod golden;
-mod harness;
+pub mod harness;
+mod position;
 mod script;
 mod seat;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::element::{Nanos, Timestamp};
 use crate::record::Record;
 use crate::source::{PartitionId, Reader, ReaderContext, Records, Replay, Source, SourceError, SourcePoll};
+use crate::testing::position;
 
 /// A bounded, replayable source of one partition that gives these records, in order.
 pub fn script<T: Record + Clone>(records: impl IntoIterator<Item = T>) -> Script<T> {
@@ -71,7 +72,7 @@ macro_rules! script {
     ($($cues:tt)*) => { $crate::script!(@cues [] $($cues)*) };
 }
 
-/// See [`script!`](crate::script!), [`script`] and [`timed_script`]. Clones share what has been aborted.
+/// See [`script!`](crate::script!), [`script()`] and [`timed_script`]. Clones share what has been aborted.
 #[derive(Clone, Debug)]
 pub struct Script<T> {
     partitions: Vec<Vec<Cue<T>>>,
@@ -111,14 +112,8 @@ impl<T: Record + Clone> Source for Script<T> {
         offset: Option<&[u8]>,
         _: &ReaderContext,
     ) -> Result<ScriptReader<T>, SourceError> {
-        let unknown = || SourceError::fatal(format!("the script has no partition {}", partition.0));
-        let number: usize = partition.0.parse().map_err(|_| unknown())?;
-        let cues = self.partitions.get(number).ok_or_else(unknown)?.clone();
-        let next = match offset.map(<[u8; 8]>::try_from) {
-            None => 0,
-            Some(Ok(bytes)) => u64::from_le_bytes(bytes) as usize,
-            Some(Err(_)) => return Err(SourceError::fatal("the offset of a script has eight bytes")),
-        };
+        let cues = position::partition(&self.partitions, &partition.0)?.clone();
+        let next = position::read(offset)?;
         Ok(ScriptReader { cues, next, polled_from: next, pace: self.pace, waits_until: None })
     }
 
@@ -164,7 +159,7 @@ impl<T: Record + Clone> Reader for ScriptReader<T> {
                 return Ok(SourcePoll::More);
             }
             match cue {
-                Cue::Record(record, at) => {
+                Cue::Give(record, at) => {
                     if out.is_empty() {
                         self.polled_from = self.next;
                     }
@@ -196,7 +191,7 @@ impl<T: Record + Clone> Reader for ScriptReader<T> {
     }
 
     fn offset(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.next as u64).to_le_bytes());
+        position::write(self.next, out);
     }
 
     fn place(&self, index: usize) -> String {

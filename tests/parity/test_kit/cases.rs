@@ -6,22 +6,13 @@ use millstream::prelude::*;
 use millstream::testing::{Cases, CasesError, Input, TestFlow, single};
 use millstream::time::Ticks;
 
+use super::sums;
+
 const FIVE: Duration = Duration::from_secs(5);
 
 /// A table beside the tests.
 fn read(name: &str) -> Cases {
     Cases::read(format!("{}/tests/cases/{name}.csv", env!("CARGO_MANIFEST_DIR"))).unwrap()
-}
-
-/// Sums in windows of five seconds that take records in for three more, and what comes after that.
-fn sums() -> impl Fn(&TestFlow) + Send + Sync + 'static {
-    single(|flow, money: Input<i64>| {
-        let late = flow.tag("late");
-        let windows = money.key_by(|_| 1u64).window(Tumbling::of(FIVE));
-        let sums = windows.allowed_lateness(Duration::from_secs(3)).late_to(&late).sum(|money| *money);
-        flow.side_output(&late, &sums);
-        sums.map(|sum| (sum.window.start.0, sum.value))
-    })
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! The contract that every operator keeps, held against operators of the engine and against some that break it.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use millstream::prelude::*;
 use millstream::testing::contract::{self, Broken};
 use millstream::testing::{Input, Step, TestFlow, single};
 use millstream::time::Ticks;
+
+use super::sums;
 
 /// Records `(at, value)` of one key, each followed by a watermark that is three seconds behind.
 fn trace(records: &[(i64, i64)]) -> Vec<Step> {
@@ -21,16 +22,9 @@ fn trace(records: &[(i64, i64)]) -> Vec<Step> {
 
 #[test]
 fn ut_03_wn_14_late_firings_survive_a_restart_after_every_element() {
-    let program = single(|flow, money: Input<i64>| {
-        let late = flow.tag("late");
-        let windows = money.key_by(|_| 1u64).window(Tumbling::of(Duration::from_secs(5)));
-        let sums = windows.allowed_lateness(Duration::from_secs(3)).late_to(&late).sum(|money| *money);
-        flow.side_output(&late, &sums);
-        sums.map(|sum| (sum.window.start.0, sum.value))
-    });
     let records =
         [(1000, 10), (4999, 5), (7999, 1), (8000, 2), (4000, 7), (10_999, 1), (3000, 1), (11_000, 1)];
-    contract::hold(program, &trace(&[&records[..], &[(2000, 9)]].concat()));
+    contract::hold(sums(), &trace(&[&records[..], &[(2000, 9)]].concat()));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::element::{Nanos, Timestamp};
 use crate::record::Record;
 use crate::source::{PartitionId, Reader, ReaderContext, Records, Replay, Source, SourceError, SourcePoll};
+use crate::testing::position;
 
 /// After how many records the readers of a job pause; how many readers there are, and how many have come to their pause or their end.
 pub(super) struct Pauses {
@@ -79,14 +80,8 @@ impl<T: Record + Clone> Source for Paused<T> {
         offset: Option<&[u8]>,
         _: &ReaderContext,
     ) -> Result<PausedReader<T>, SourceError> {
-        let unknown = || SourceError::fatal(format!("the source has no partition {}", partition.0));
-        let number: usize = partition.0.parse().map_err(|_| unknown())?;
-        let records = self.partitions.get(number).ok_or_else(unknown)?.clone();
-        let next = match offset.map(<[u8; 8]>::try_from) {
-            None => 0,
-            Some(Ok(bytes)) => u64::from_le_bytes(bytes) as usize,
-            Some(Err(_)) => return Err(SourceError::fatal("the offset of a paused source has eight bytes")),
-        };
+        let records = position::partition(&self.partitions, &partition.0)?.clone();
+        let next = position::read(offset)?;
         self.pauses.opened.fetch_add(1, Ordering::AcqRel);
         let (endless, says, pauses) = (self.endless, self.says, self.pauses.clone());
         Ok(PausedReader { records, next, endless, reached: false, says, pauses })
@@ -142,7 +137,7 @@ impl<T: Record + Clone> Reader for PausedReader<T> {
     }
 
     fn offset(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.next as u64).to_le_bytes());
+        position::write(self.next, out);
     }
 
     fn place(&self, _: usize) -> String {

@@ -6,6 +6,7 @@ use super::ports::{Item, Ports};
 use crate::element::Nanos;
 use crate::record::Record;
 use crate::source::{PartitionId, Reader, ReaderContext, Records, Replay, Source, SourceError, SourcePoll};
+use crate::testing::position;
 
 /// The source of an [`Input`](super::Input): one partition, which gives what the harness is told to push.
 pub struct Feed<T> {
@@ -34,11 +35,7 @@ impl<T: Record> Source for Feed<T> {
         offset: Option<&[u8]>,
         _: &ReaderContext,
     ) -> Result<FeedReader<T>, SourceError> {
-        let next = match offset.map(<[u8; 8]>::try_from) {
-            None => 0,
-            Some(Ok(bytes)) => u64::from_le_bytes(bytes) as usize,
-            Some(Err(_)) => return Err(SourceError::fatal("the offset of an input has eight bytes")),
-        };
+        let next = position::read(offset)?;
         let (ports, name) = (self.ports.clone(), self.name.clone());
         Ok(FeedReader { ports, name, next, polled_from: next, record: PhantomData })
     }
@@ -86,7 +83,7 @@ impl<T: Record> Reader for FeedReader<T> {
     }
 
     fn offset(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.next as u64).to_le_bytes());
+        position::write(self.next, out);
     }
 
     fn place(&self, index: usize) -> String {

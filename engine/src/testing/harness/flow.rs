@@ -41,7 +41,7 @@ impl TestFlow {
         self.flow.source(name, feed).source_time(Watermarks::from_source())
     }
 
-    /// Ends a stream in an output of this name, which [`Harness::take`](super::Harness::take) reads. After an exchange too it gets values, not
+    /// Ends a stream in an output of this name, which [`Harness::outputs_of`](super::Harness::outputs_of) reads. After an exchange too it gets values, not
     /// views.
     #[track_caller]
     pub fn output<U, C>(&self, name: impl Into<String>, stream: Stream<U, C>)

@@ -11,7 +11,7 @@ use crate::element::Timestamp;
 #[non_exhaustive]
 pub enum Cue<T> {
     /// Gives a record with this event time.
-    Record(T, Timestamp),
+    Give(T, Timestamp),
     /// Says that event time has come here.
     Watermark(Timestamp),
     /// Says that nothing is to be expected for a while.
@@ -25,12 +25,12 @@ pub enum Cue<T> {
 impl<T> Cue<T> {
     /// A record without an event time.
     pub fn record(record: T) -> Self {
-        Cue::Record(record, Timestamp::MIN)
+        Cue::Give(record, Timestamp::MIN)
     }
 
     /// A record with an event time.
     pub fn timed(record: T, at: impl Into<Timestamp>) -> Self {
-        Cue::Record(record, at.into())
+        Cue::Give(record, at.into())
     }
 
     /// A watermark that the source says.
