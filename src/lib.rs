@@ -18,3 +18,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide/event-time.md")]
 struct EventTimeGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/testing.md")]
+struct TestingGuide;

@@ -81,6 +81,9 @@ pub trait Chain: Sized + 'static {
     /// The item as its observer sees it.
     fn by_ref<'b>(item: &'b Self::Item<'_>) -> &'b Self::Ref;
 
+    /// The item as a value of its own.
+    fn owned(item: Self::Item<'_>) -> Self::Record;
+
     /// Archives the item into an exchange by key.
     fn append<K: Key + ?Sized>(
         item: &Self::Item<'_>,
@@ -127,6 +130,10 @@ macro_rules! owned_items {
         }
         #[inline(always)]
         fn by_ref(item: &$record) -> &$record {
+            item
+        }
+        #[inline(always)]
+        fn owned(item: $record) -> $record {
             item
         }
         #[inline(always)]

@@ -17,6 +17,7 @@ mod restarts;
 mod sources;
 mod state;
 mod streams;
+mod test_kit;
 mod time;
 mod transformations;
 mod ways;

@@ -39,6 +39,10 @@ macro_rules! items_of {
             $before::by_ref(item)
         }
         #[inline(always)]
+        fn owned(item: Self::Item<'_>) -> Self::Record {
+            $before::owned(item)
+        }
+        #[inline(always)]
         fn append<K: Key + ?Sized>(
             item: &Self::Item<'_>,
             at: Timestamp,

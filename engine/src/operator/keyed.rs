@@ -50,6 +50,8 @@ pub trait Fed: Sized + 'static {
     fn arg<'a>(item: Self::Item<'a>) -> Self::Arg<'a>;
     /// See [`Chain::by_ref`].
     fn by_ref<'b>(item: &'b Self::Item<'_>) -> &'b Self::Ref;
+    /// See [`Chain::owned`].
+    fn owned(item: Self::Item<'_>) -> Self::Record;
     /// See [`Chain::append`].
     fn append<K: Key + ?Sized>(
         item: &Self::Item<'_>,

@@ -195,6 +195,11 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
             progress.worked = true;
             clock.on_reported(number, at);
         }
+        let said_idle = self.batch.take_idle();
+        if said_idle {
+            progress.worked = true;
+            clock.on_said_idle(number);
+        }
         let partition = &mut self.partitions[number];
         match answer {
             SourcePoll::More => {
@@ -213,7 +218,9 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
         }
         Ok(match answer {
             // The batch is empty again: its room is all that there was.
-            SourcePoll::More if reported.is_none() && count >= self.batch.room() => Polled::Part,
+            SourcePoll::More if reported.is_none() && !said_idle && count >= self.batch.room() => {
+                Polled::Part
+            }
             SourcePoll::More => Polled::Batch,
             SourcePoll::Idle { .. } | SourcePoll::End => Polled::Last,
         })

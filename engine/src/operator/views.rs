@@ -55,6 +55,11 @@ macro_rules! viewed_items {
         }
 
         #[inline(always)]
+        fn owned(item: Viewed<'_, T>) -> T {
+            T::owned(item.view)
+        }
+
+        #[inline(always)]
         fn append<K: Key + ?Sized>(
             item: &Viewed<'_, T>,
             at: Timestamp,

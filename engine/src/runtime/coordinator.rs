@@ -106,6 +106,8 @@ pub(crate) struct Coordinator {
     drained: Vec<bool>,
     closed: Vec<bool>,
     next_at: Nanos,
+    /// Whether somebody has asked for a checkpoint before its time.
+    asked: bool,
     failures_in_row: u32,
     /// The epoch after which everything is done.
     last: Option<Epoch>,
@@ -146,6 +148,7 @@ impl Coordinator {
             drained: vec![false; shards],
             closed: vec![false; shards],
             next_at,
+            asked: false,
             failures_in_row: 0,
             last: None,
             verified: vec![from == Epoch(0); shards],
@@ -208,9 +211,10 @@ impl Coordinator {
             && self.opened.iter().all(|opened| *opened)
             && self.gave_up.iter().all(|done| *done >= self.control.aborted())
             && self.positions.iter().all(|known| *known >= self.epoch);
-        let due = all_drained || (self.times.interval.is_some() && now >= self.next_at);
+        let due = all_drained || self.asked || (self.times.interval.is_some() && now >= self.next_at);
         if may_publish && due {
             self.epoch = Epoch(self.epoch.0 + 1);
+            self.asked = false;
             if let Some(interval) = self.times.interval {
                 self.next_at = now.after(interval);
             }
@@ -224,10 +228,16 @@ impl Coordinator {
         Outcome::Running
     }
 
+    /// Asks for a checkpoint before its time: the next [`Coordinator::tick`] that may begin one does.
+    pub(crate) fn ask(&mut self) {
+        self.asked = true;
+    }
+
     /// When [`Coordinator::tick`] wants to be called at the latest.
     pub(crate) fn next_deadline(&self) -> Option<Nanos> {
         match &self.running {
             Some(running) => Some(running.since.after(self.times.timeout)),
+            None if self.asked => Some(Nanos(0)),
             None => self.times.interval.map(|_| self.next_at),
         }
     }

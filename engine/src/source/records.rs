@@ -14,6 +14,8 @@ pub struct Records<T> {
     limit: usize,
     /// What the source says of event time after these records.
     watermark: Option<Timestamp>,
+    /// Whether the source says that its partition is idle after these records.
+    idle: bool,
 }
 
 impl<T> Records<T> {
@@ -24,13 +26,14 @@ impl<T> Records<T> {
             timestamps: Vec::with_capacity(limit),
             limit,
             watermark: None,
+            idle: false,
         }
     }
 
     /// How many more records fit.
     #[inline]
     pub fn room(&self) -> usize {
-        if self.watermark.is_some() { 0 } else { self.limit - self.items.len() }
+        if self.watermark.is_some() || self.idle { 0 } else { self.limit - self.items.len() }
     }
 
     /// Says that no more records with a timestamp of `at` or less are to be expected from this partition. It counts after the records
@@ -43,6 +46,18 @@ impl<T> Records<T> {
     /// Takes out what [`Records::watermark`] said.
     pub(crate) fn take_watermark(&mut self) -> Option<Timestamp> {
         self.watermark.take()
+    }
+
+    /// Says that nothing is to be expected from this partition for a while, so that event time does not wait for it (Flink's
+    /// `WatermarkOutput.markIdle`). It counts after the records of this batch, ends it, and holds until the partition's next record or
+    /// watermark. Needs no [`Watermarks::with_idleness`](crate::time::Watermarks::with_idleness), which goes by the clock.
+    pub fn idle(&mut self) {
+        self.idle = true;
+    }
+
+    /// Takes out what [`Records::idle`] said.
+    pub(crate) fn take_idle(&mut self) -> bool {
+        std::mem::take(&mut self.idle)
     }
 
     /// Adds a record that has no timestamp of its own.
@@ -132,6 +147,7 @@ impl<T> Records<T> {
         self.items.clear();
         self.timestamps.clear();
         self.watermark = None;
+        self.idle = false;
     }
 }
 

@@ -25,16 +25,18 @@
 //! Not simulated: threads that sources and sinks start for themselves, and the order in which the processor makes writes visible to
 //! other cores (loom does that for the rings).
 
-use std::cell::Cell;
+mod by_hand;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::sim_disk::{Random, SimDisk, SimShardDisk};
-use crate::disk::{DiskBuffer, DiskDone, DiskOp, ShardDisk};
+pub(super) use by_hand::Settled;
+
+use super::seat::Seat;
+use super::sim_disk::{Random, SimDisk};
 use crate::element::{Epoch, Nanos, ShardId};
 use crate::graph::Flow;
 use crate::job::attempts::{Attempts, Begun, End};
@@ -42,8 +44,8 @@ use crate::job::{Job, JobError};
 use crate::key::HashSeed;
 use crate::runtime::control::{Control, Phase, ShardEvent};
 use crate::runtime::coordinator::Coordinator;
-use crate::runtime::driver::{Drive, Step};
-use crate::runtime::metrics::JobMetrics;
+use crate::runtime::driver::Step;
+use crate::runtime::metrics::{JobMetrics, ShardMetrics};
 use crate::time::ProcessingTime;
 
 /// How often the control thread looks at the time, at the least.
@@ -112,9 +114,13 @@ pub struct Simulation {
     attempts: Attempts,
     running: Option<Running>,
     now: Nanos,
+    /// Whether time passes only when it is told to.
+    stands: bool,
     turns: u64,
     trace: u64,
     failures: Vec<String>,
+    /// The figures of the attempt that has ended.
+    ended: Vec<ShardMetrics>,
 }
 
 /// An attempt under way.
@@ -140,15 +146,6 @@ enum Actor {
     Control,
 }
 
-/// A shard at its (simulated) thread.
-struct Seat {
-    drive: Option<Box<dyn Drive>>,
-    /// Operations that its disk has not answered yet.
-    outstanding: Rc<Cell<usize>>,
-    asleep: bool,
-    until: Option<Nanos>,
-}
-
 impl Simulation {
     /// Starts a process that is to run this job on this disk. Nothing but the seed decides what happens. The simulation has a clock of its own,
     /// which begins at the Unix epoch.
@@ -171,9 +168,11 @@ impl Simulation {
             disk: disk.clone(),
             running: None,
             now: Nanos(1),
+            stands: false,
             turns: 0,
             trace: 0xcbf2_9ce4_8422_2325,
             failures: Vec::new(),
+            ended: Vec::new(),
         })
     }
 
@@ -228,9 +227,7 @@ impl Simulation {
     pub fn metrics(&self) -> JobMetrics {
         let running = self.running.as_ref();
         JobMetrics {
-            shards: running.map_or_else(Vec::new, |running| {
-                running.control.counters.iter().map(|counters| counters.read()).collect()
-            }),
+            shards: running.map_or_else(|| self.ended.clone(), Running::figures),
             checkpoints: running
                 .map_or_else(|| self.attempts.metrics.clone(), |running| running.coordinator.metrics.clone()),
             restarts: self.attempts.restarts.done(),
@@ -254,7 +251,7 @@ impl Simulation {
                 seat.asleep,
                 seat.until,
                 drive.has_work(),
-                seat.outstanding.get(),
+                seat.outstanding(),
                 running.control.counters[number].read(),
             );
         }
@@ -274,11 +271,7 @@ impl Simulation {
             Err(error) => return self.failed(error, false),
         };
         self.note(from.map_or(0, |epoch| epoch.0));
-        let seats = attempt.builders.into_iter().map(|build| {
-            let outstanding = Rc::new(Cell::new(0));
-            let disk = WatchedDisk { disk: self.disk.shard_disk(), outstanding: outstanding.clone() };
-            Seat { drive: Some(build(Box::new(disk))), outstanding, asleep: false, until: None }
-        });
+        let seats = attempt.builders.into_iter().map(|build| Seat::new(build, &self.disk));
         self.running = Some(Running {
             shows_at: vec![0; attempt.control.counters.len()],
             seats: seats.collect(),
@@ -300,11 +293,15 @@ impl Simulation {
         let Some(actor) = self.choose(&mut running) else {
             // All sleep: time passes until the first has something to do.
             running.show_publications(u64::MAX);
-            self.now = running.next_due(self.now);
+            if !self.stands {
+                self.now = running.next_due(self.now);
+            }
             self.running = Some(running);
             return None;
         };
-        self.now = Nanos(self.now.0 + 1 + self.random.below(self.schedule.turn_nanos_max));
+        if !self.stands {
+            self.now = Nanos(self.now.0 + 1 + self.random.below(self.schedule.turn_nanos_max));
+        }
         let end = match actor {
             Actor::Shard(number) => {
                 let step = running.step(number, self.now);
@@ -330,6 +327,7 @@ impl Simulation {
         };
         running.control.set_phase(if matches!(end, End::Finished) { Phase::Finish } else { Phase::Stop });
         running.stop(self.now);
+        self.ended = running.figures();
         self.attempts.metrics = running.coordinator.metrics;
         match end {
             End::Finished => Some(SimEnd::Finished),
@@ -359,8 +357,7 @@ impl Simulation {
             running.burst = Some((actor, left - 1));
             return Some(actor);
         }
-        let all = (0..running.seats.len()).map(Actor::Shard).chain([Actor::Control]);
-        let mut ready: Vec<Actor> = all.filter(|actor| running.is_ready(*actor, now)).collect();
+        let mut ready: Vec<Actor> = running.actors().filter(|actor| running.is_ready(*actor, now)).collect();
         if self.schedule.starve_every > 0 && self.random.one_in(self.schedule.starve_every) {
             let victim = self.random.below(running.seats.len() as u64 + 1) as usize;
             let victim = if victim == running.seats.len() { Actor::Control } else { Actor::Shard(victim) };
@@ -397,6 +394,14 @@ impl Simulation {
 }
 
 impl Running {
+    fn figures(&self) -> Vec<ShardMetrics> {
+        self.control.counters.iter().map(|counters| counters.read()).collect()
+    }
+
+    fn actors(&self) -> impl Iterator<Item = Actor> + use<> {
+        (0..self.seats.len()).map(Actor::Shard).chain([Actor::Control])
+    }
+
     fn is_ready(&self, actor: Actor, now: Nanos) -> bool {
         match actor {
             Actor::Control => !self.inbox.is_empty() || now >= self.control_due(),
@@ -405,7 +410,7 @@ impl Running {
                 seat.drive.is_some()
                     && (!seat.asleep
                         || self.control.wakers[number].is_notified()
-                        || seat.outstanding.get() > 0
+                        || seat.outstanding() > 0
                         || seat.until.is_some_and(|until| until <= now))
             }
         }
@@ -462,33 +467,5 @@ impl Running {
                 self.step(number, now);
             }
         }
-    }
-}
-
-/// A shard's disk that tells how many operations are under way.
-struct WatchedDisk {
-    disk: SimShardDisk,
-    outstanding: Rc<Cell<usize>>,
-}
-
-impl ShardDisk for WatchedDisk {
-    fn buffer(&mut self, len: usize) -> Box<dyn DiskBuffer> {
-        self.disk.buffer(len)
-    }
-
-    fn submit(&mut self, op: DiskOp) -> u64 {
-        let ticket = self.disk.submit(op);
-        self.outstanding.set(self.disk.outstanding());
-        ticket
-    }
-
-    fn poll(&mut self) -> Option<DiskDone> {
-        let done = self.disk.poll();
-        self.outstanding.set(self.disk.outstanding());
-        done
-    }
-
-    fn outstanding(&self) -> usize {
-        self.disk.outstanding()
     }
 }

@@ -119,7 +119,8 @@ impl InputMerge {
     pub fn watermark(&mut self, input: usize, to: Timestamp, now: Nanos) -> Signals {
         let output = self.output.watermark;
         let entry = &mut self.inputs[input];
-        if entry.ended {
+        // The end of time is not announced: it is what an input has come to that has ended, and its end follows.
+        if entry.ended || to == Timestamp::MAX {
             return Signals::NONE;
         }
         let was_idle = std::mem::replace(&mut entry.idle, false);

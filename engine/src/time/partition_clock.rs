@@ -26,6 +26,8 @@ pub struct PartitionClock {
     last_record: Nanos,
     paused_since: Option<Nanos>,
     idle: bool,
+    /// Whether it is idle because the source said so.
+    said_idle: bool,
     ended: bool,
 }
 
@@ -44,6 +46,7 @@ impl PartitionClock {
             last_record: now,
             paused_since: None,
             idle: false,
+            said_idle: false,
             ended: false,
         }
     }
@@ -55,7 +58,8 @@ impl PartitionClock {
         clock.generator.restore(&saved.generator);
         clock.said = clock.generator.watermark();
         clock.out = saved.watermark;
-        clock.idle = saved.idle && plan.idle_after().is_some();
+        clock.idle = saved.idle && (plan.idle_after().is_some() || plan.is_reported());
+        clock.said_idle = clock.idle && plan.is_reported();
         clock.ended = saved.ended;
         clock
     }
@@ -76,6 +80,18 @@ impl PartitionClock {
     /// The source itself says that event time has come to `at`.
     pub fn on_reported(&mut self, at: Timestamp) {
         self.generator.on_reported(at);
+        if std::mem::take(&mut self.said_idle) {
+            self.idle = false;
+        }
+    }
+
+    /// The source itself says that nothing is to be expected for a while: the partition is idle until its next record or the next
+    /// watermark that the source says.
+    pub fn on_said_idle(&mut self) {
+        if !self.ended {
+            self.said_idle = true;
+            self.become_idle();
+        }
     }
 
     /// Whether it has to be told of every record; see [`SourceClock::needs_every_record`](super::SourceClock::needs_every_record).
@@ -88,6 +104,7 @@ impl PartitionClock {
     pub fn on_batch(&mut self, now: Nanos) {
         self.last_record = now;
         self.idle = false;
+        self.said_idle = false;
     }
 
     /// A record came at which the watermark is to be let out.
@@ -122,10 +139,14 @@ impl PartitionClock {
     /// Looks whether the partition has become idle by `now`: exactly its idleness after the last record, or later.
     pub fn check_idle(&mut self, now: Nanos) {
         if self.deadline().is_some_and(|deadline| now >= deadline) {
-            self.idle = true;
-            if self.release != Release::Marks {
-                self.let_out();
-            }
+            self.become_idle();
+        }
+    }
+
+    fn become_idle(&mut self) {
+        self.idle = true;
+        if self.release != Release::Marks {
+            self.let_out();
         }
     }
 
@@ -165,7 +186,8 @@ impl PartitionClock {
             self.regressions += 1;
         }
         self.said = says;
-        self.out = self.out.max(says);
+        // The end of time comes with the end of the partition, whatever its generator says.
+        self.out = self.out.max(says.min(Timestamp(i64::MAX - 1)));
     }
 
     /// When [`PartitionClock::look`] will let something out although no record comes.
@@ -289,6 +311,21 @@ mod tests {
         // Without idleness in the new version it would never wake up on its own terms.
         let never = planned(Watermarks::monotonous());
         assert!(!PartitionClock::restore(&never, &saved, Nanos(0)).is_idle());
+    }
+
+    #[test]
+    fn a_source_that_says_its_partition_is_idle_says_when_it_is_back_too() {
+        let reported = planned(Watermarks::from_source());
+        let mut clock = PartitionClock::new(&reported, Nanos(0));
+        clock.on_reported(Timestamp(5));
+        clock.on_said_idle();
+        assert_eq!((clock.is_idle(), clock.watermark()), (true, Timestamp(5)));
+        let mut restored = PartitionClock::restore(&reported, &clock.save(), Nanos(0));
+        assert!(restored.is_idle());
+        restored.on_reported(Timestamp(6));
+        assert!(!restored.is_idle(), "a watermark is a sign of life");
+        record(&mut clock, 7, 0);
+        assert!(!clock.is_idle(), "so is a record");
     }
 
     #[test]

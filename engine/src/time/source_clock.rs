@@ -120,6 +120,11 @@ impl SourceClock {
         self.partitions[partition].clock.on_reported(at);
     }
 
+    /// The source itself says that a partition is idle, until its next record or watermark.
+    pub fn on_said_idle(&mut self, partition: usize) {
+        self.partitions[partition].clock.on_said_idle();
+    }
+
     /// The last record of a partition is one at which its watermark is to be let out.
     pub fn mark(&mut self, partition: usize) {
         self.partitions[partition].clock.mark();

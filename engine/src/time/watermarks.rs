@@ -312,6 +312,11 @@ impl WatermarkPlan {
         self.idle_after
     }
 
+    /// Whether the source itself says how far event time has come.
+    pub(super) fn is_reported(&self) -> bool {
+        matches!(self.kind, PlanKind::Reported)
+    }
+
     /// Whether event time follows processing time when everything is idle.
     pub fn advances_on_idle(&self) -> bool {
         self.advance_on_idle

@@ -88,7 +88,7 @@ fn tm_03_rules_hold_in_ticks_of_a_microsecond() {
         let program = move |flow: &Flow| {
             let records = [1_000, 7_999, 8_000, at].map(|at| (0u64, Timestamp(at)));
             // One record at a time.
-            let source = Paused::new(vec![records.to_vec()], None, Default::default());
+            let source = Paused::of(vec![records.to_vec()]);
             flow.source("records", source)
                 .source_time(Watermarks::bounded_out_of_orderness(micros(3_000)))
                 .key_by(|key| *key)

@@ -151,7 +151,7 @@ fn tm_02_a_generator_that_goes_back_is_counted_and_event_time_does_not_go_back()
     per_tick(custom, &[5, 9, 7, 9, 10]).on_one_shard().are(&[(5, 1), (9, 1), (10, 1)]).late(2);
     let program = |flow: &Flow| {
         // One record at a time.
-        let source = Paused::new(vec![records(&[5, 9, 7, 8, 3, 12])], None, Default::default());
+        let source = Paused::of(vec![records(&[5, 9, 7, 8, 3, 12])]);
         let custom = Watermarks::custom(|| AsTheLast(Timestamp::MIN));
         flow.source("records", source).source_time(custom).discard();
     };

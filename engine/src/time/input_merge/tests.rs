@@ -117,6 +117,8 @@ fn an_ended_input_does_not_make_the_records_of_an_idle_one_late() {
     let _ = at(&mut merge, 0, 5);
     let _ = at(&mut merge, 1, 8);
     assert_eq!(list(merge.idle(0)), [wm(8)]);
+    // As it comes from an input that ends: the end of time, and then the end.
+    assert_eq!(at(&mut merge, 1, i64::MAX), []);
     assert_eq!(list(merge.end(1)), [Signal::Idle]);
     assert_eq!(at(&mut merge, 0, 9), [Signal::Active, wm(9)]);
     assert_eq!(list(merge.end(0)), [Signal::Advance(Timestamp::MAX), Signal::End]);

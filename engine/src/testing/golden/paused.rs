@@ -3,28 +3,39 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use millstream::element::Nanos;
-use millstream::prelude::*;
-use millstream::source::{PartitionId, Reader, ReaderContext, Records, Replay, SourceError, SourcePoll};
+use crate::element::{Nanos, Timestamp};
+use crate::record::Record;
+use crate::source::{PartitionId, Reader, ReaderContext, Records, Replay, Source, SourceError, SourcePoll};
+use crate::testing::position;
 
-/// How many readers there are in a job, and how many of them have come to their pause or their end.
-#[derive(Default)]
-pub struct Pauses {
+/// After how many records the readers of a job pause; how many readers there are, and how many have come to their pause or their end.
+pub(super) struct Pauses {
+    after: AtomicUsize,
     opened: AtomicUsize,
     reached: AtomicUsize,
 }
 
 impl Pauses {
-    /// Whether all that have been opened are there.
-    pub fn all_reached(&self) -> bool {
+    /// Each partition pauses after so many records.
+    pub(super) fn after(records: usize) -> Self {
+        Pauses { after: AtomicUsize::new(records), opened: AtomicUsize::new(0), reached: AtomicUsize::new(0) }
+    }
+
+    /// Lets each partition go on to so many records.
+    pub(super) fn move_to(&self, records: usize) {
+        self.after.store(records, Ordering::Release);
+    }
+
+    /// Whether all readers that have been opened are there.
+    pub(super) fn all_reached(&self) -> bool {
         self.reached.load(Ordering::Acquire) == self.opened.load(Ordering::Acquire)
     }
 }
 
-/// Gives the records of its partitions one at a time: all of them, or so many of each partition and then no more.
+/// A source that gives the records of its partitions one at a time, so that a watermark follows each. The runs of
+/// [`every_way`](super::every_way) stop it in the middle; by itself it gives all its records.
 pub struct Paused<T> {
     partitions: Vec<Vec<(T, Timestamp)>>,
-    pause_after: Option<usize>,
     endless: bool,
     says: Option<Says<T>>,
     pauses: Arc<Pauses>,
@@ -34,25 +45,24 @@ pub struct Paused<T> {
 type Says<T> = fn(&T) -> Option<Timestamp>;
 
 impl<T> Paused<T> {
-    pub fn new(
-        partitions: Vec<Vec<(T, Timestamp)>>,
-        pause_after: Option<usize>,
-        pauses: Arc<Pauses>,
-    ) -> Self {
-        Paused { partitions, pause_after, endless: false, says: None, pauses }
+    /// A source with these partitions, whose records have event times.
+    pub fn of(partitions: Vec<Vec<(T, Timestamp)>>) -> Self {
+        Paused::pausing(partitions, Arc::new(Pauses::after(usize::MAX)))
     }
 
-    /// Lets the source say watermarks itself.
+    pub(super) fn pausing(partitions: Vec<Vec<(T, Timestamp)>>, pauses: Arc<Pauses>) -> Self {
+        Paused { partitions, endless: false, says: None, pauses }
+    }
+
+    /// The same records; then a pause for ever instead of the end.
+    pub fn endless(partitions: Vec<Vec<(T, Timestamp)>>) -> Self {
+        Paused { endless: true, ..Paused::of(partitions) }
+    }
+
+    /// Lets the source say a watermark after those records for which the function gives one.
     pub fn saying(mut self, says: Says<T>) -> Self {
         self.says = Some(says);
         self
-    }
-}
-
-impl<T: Record + Clone> Paused<T> {
-    /// The same records; then a pause for ever instead of the end.
-    pub fn endless(partitions: Vec<Vec<(T, Timestamp)>>) -> Self {
-        Paused { partitions, pause_after: None, endless: true, says: None, pauses: Arc::default() }
     }
 }
 
@@ -70,12 +80,11 @@ impl<T: Record + Clone> Source for Paused<T> {
         offset: Option<&[u8]>,
         _: &ReaderContext,
     ) -> Result<PausedReader<T>, SourceError> {
+        let records = position::partition(&self.partitions, &partition.0)?.clone();
+        let next = position::read(offset)?;
         self.pauses.opened.fetch_add(1, Ordering::AcqRel);
-        let records = self.partitions[partition.0.parse::<usize>().unwrap()].clone();
-        let next = offset.map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap())) as usize;
-        let pause_after = if self.endless { Some(records.len()) } else { self.pause_after };
-        let pauses = self.pauses.clone();
-        Ok(PausedReader { records, next, pause_after, reached: false, says: self.says, pauses })
+        let (endless, says, pauses) = (self.endless, self.says, self.pauses.clone());
+        Ok(PausedReader { records, next, endless, reached: false, says, pauses })
     }
 
     fn replay(&self) -> Replay {
@@ -87,10 +96,11 @@ impl<T: Record + Clone> Source for Paused<T> {
     }
 }
 
+/// Reads a [`Paused`].
 pub struct PausedReader<T> {
     records: Vec<(T, Timestamp)>,
     next: usize,
-    pause_after: Option<usize>,
+    endless: bool,
     reached: bool,
     says: Option<Says<T>>,
     pauses: Arc<Pauses>,
@@ -108,7 +118,8 @@ impl<T: Record + Clone> Reader for PausedReader<T> {
     type Item = T;
 
     fn poll(&mut self, now: Nanos, out: &mut Records<T>) -> Result<SourcePoll, SourceError> {
-        if self.pause_after.is_some_and(|pause| self.next >= pause) {
+        let is_over = self.next >= self.records.len();
+        if self.next >= self.pauses.after.load(Ordering::Acquire) || (is_over && self.endless) {
             self.reach();
             return Ok(SourcePoll::Idle { until: None });
         }
@@ -126,7 +137,7 @@ impl<T: Record + Clone> Reader for PausedReader<T> {
     }
 
     fn offset(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.next as u64).to_le_bytes());
+        position::write(self.next, out);
     }
 
     fn place(&self, _: usize) -> String {

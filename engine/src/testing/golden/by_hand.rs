@@ -1,0 +1,165 @@
+//! Runs in the test's own thread, on a simulated disk: record by record, with a checkpoint for each.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::paused::Pauses;
+use super::{Once, Ran, Run, job};
+use crate::element::Nanos;
+use crate::graph::Flow;
+use crate::testing::sim::{Settled, SimEnd, Simulation};
+use crate::testing::sim_disk::{SimDisk, SimFaults};
+
+/// How many turns a job may take before it rests.
+const TURNS_MAX: u64 = 1_000_000;
+
+/// How long a job may rest before something comes from a thread that a source or a sink has started.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A way to run a job.
+struct Way {
+    name: &'static str,
+    /// The shards that it begins with, and those that it is restored on after each record, one number after the other.
+    shards: u16,
+    restored: &'static [u16],
+}
+
+const WAYS: [Way; 4] = [
+    Way { name: "a checkpoint after every record", shards: 1, restored: &[] },
+    Way { name: "a checkpoint after every record on two shards", shards: 2, restored: &[] },
+    Way { name: "restored after every record", shards: 1, restored: &[1] },
+    Way { name: "restored on other shards after every record", shards: 1, restored: &[2, 3, 1, 2] },
+];
+
+/// All runs by hand.
+pub(super) fn all<O, P>(records: usize, program: &P) -> Vec<Ran<O>>
+where
+    O: Clone + Send + Sync + 'static,
+    P: Fn(&Flow, &Run<O>) + Clone + Send + Sync + 'static,
+{
+    WAYS.iter().zip(1..).map(|(way, seed)| ByHand::new(way, seed, program).run(records)).collect()
+}
+
+/// A job that is led from record to record.
+struct ByHand<'a, O, P> {
+    way: &'a Way,
+    seed: u64,
+    program: &'a P,
+    sink: Once<O>,
+    pauses: Arc<Pauses>,
+    disk: SimDisk,
+    simulation: Simulation,
+    finished: bool,
+}
+
+impl<'a, O, P> ByHand<'a, O, P>
+where
+    O: Clone + Send + Sync + 'static,
+    P: Fn(&Flow, &Run<O>) + Clone + Send + Sync + 'static,
+{
+    fn new(way: &'a Way, seed: u64, program: &'a P) -> Self {
+        let disk = SimDisk::new(seed, SimFaults::default());
+        let (sink, pauses) = (Once::new(), Arc::new(Pauses::after(0)));
+        let simulation = begin(way, seed, way.shards, &disk, (&sink, &pauses), program, Nanos(0));
+        ByHand { way, seed, program, sink, pauses, disk, simulation, finished: false }
+    }
+
+    fn run(mut self, records: usize) -> Ran<O> {
+        for number in 0..=records {
+            self.pauses.move_to(number);
+            self.simulation.wake();
+            if number % 2 == 0 {
+                self.settle();
+            }
+            self.simulation.ask_for_checkpoint();
+            self.settle();
+            if self.finished {
+                break;
+            }
+            if !self.way.restored.is_empty() {
+                self.restore(self.way.restored[number % self.way.restored.len()]);
+            }
+        }
+        self.pauses.move_to(usize::MAX);
+        self.simulation.wake();
+        self.finish();
+        let most = self.way.restored.iter().copied().chain([self.way.shards]).max();
+        Ran {
+            way: self.way.name.to_owned(),
+            shards: most.unwrap_or(self.way.shards),
+            results: self.sink.results(),
+            late: self.simulation.metrics().late_records(),
+        }
+    }
+
+    /// Lets the process die, and another one go on.
+    fn restore(&mut self, shards: u16) {
+        self.disk = self.disk.copy();
+        let shared = (&self.sink, &self.pauses);
+        let now = self.simulation.now();
+        self.simulation = begin(self.way, self.seed, shards, &self.disk, shared, self.program, now);
+    }
+
+    fn settle(&mut self) {
+        if self.finished {
+            return;
+        }
+        match self.simulation.settle(TURNS_MAX) {
+            Settled::Rests => {}
+            Settled::Ended(SimEnd::Finished) => self.finished = true,
+            Settled::Ended(SimEnd::Failed(error)) => panic!("{}: {error}", self.way.name),
+            Settled::Ended(SimEnd::PowerCut) => unreachable!("nobody cuts the power"),
+            Settled::Works => {
+                panic!("{}: it does not come to rest: {}", self.way.name, self.simulation.describe());
+            }
+        }
+    }
+
+    /// Runs the job to its end. Where it rests before that, time passes.
+    fn finish(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.settle();
+            if self.finished {
+                return;
+            }
+            if self.simulation.pass_time(Nanos(u64::MAX)).is_none() {
+                assert!(
+                    Instant::now() < end,
+                    "{}: it does not come to its end: {}",
+                    self.way.name,
+                    self.simulation.describe()
+                );
+                std::thread::sleep(Duration::from_millis(1));
+                self.simulation.wake();
+            }
+        }
+    }
+}
+
+fn begin<O, P>(
+    way: &Way,
+    seed: u64,
+    shards: u16,
+    disk: &SimDisk,
+    (sink, pauses): (&Once<O>, &Arc<Pauses>),
+    program: &P,
+    now: Nanos,
+) -> Simulation
+where
+    O: Clone + Send + Sync + 'static,
+    P: Fn(&Flow, &Run<O>) + Clone + Send + Sync + 'static,
+{
+    let job = crate::job::Job { checkpoint_interval: None, ..job(shards).state_dir("/state") };
+    let (program, sink, pauses) = (program.clone(), sink.clone(), pauses.clone());
+    let simulation = Simulation::new(seed, job, disk, move |flow| {
+        program(flow, &Run { pauses: pauses.clone(), sink: sink.clone() });
+    });
+    match simulation {
+        Ok(mut simulation) => {
+            simulation.stop_time(now);
+            simulation
+        }
+        Err(error) => panic!("{}: {error}", way.name),
+    }
+}
