@@ -22,3 +22,19 @@ struct EventTimeGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide/testing.md")]
 struct TestingGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/windows.md")]
+struct WindowsGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/triggers-and-evictors.md")]
+struct TriggersGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/joins.md")]
+struct JoinsGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/process-functions.md")]
+struct ProcessFunctionsGuide;
