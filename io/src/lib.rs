@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | [`Collection`], [`Sequence`]: values in memory | yes | yes |
 //! | [`TextFiles`]: lines of plain and gzip files | yes | yes |
-//! | [`Generator`], [`Clicks`]: records made by a function of their number | either | yes |
+//! | [`Generator`]: records made by a function of their number | either | yes |
+//! | [`Clicks`] and other [demonstrations](demos) | either | yes |
 //! | [`TcpLines`]: lines from a TCP peer | no | with its [`journal`] |
 //!
 //! | sink | delivery |
@@ -14,9 +15,9 @@
 //! | [`FileSink`]: part files that appear when their checkpoint is durable | transactional |
 #![warn(clippy::unwrap_used)]
 
-pub mod clicks;
 pub mod collect;
 pub mod collection;
+pub mod demos;
 mod dir_lock;
 pub mod file_sink;
 pub mod generator;
@@ -28,9 +29,9 @@ pub mod print;
 pub mod tcp;
 pub mod text_file;
 
-pub use clicks::{Click, Clicks};
 pub use collect::{Collect, CollectRecords, CollectViews, Collected, collect, collect_views};
 pub use collection::{Collection, Sequence, sequence};
+pub use demos::{Click, Clicks};
 pub use file_sink::FileSink;
 pub use generator::Generator;
 pub use lines::{LineFormat, Utf8Policy};
