@@ -120,3 +120,29 @@ fn tm_11_an_empty_partition_holds_all_windows_unless_idleness_is_set() {
         first_firing(idle_after_300_ms, Duration::from_secs(30)).expect("the empty partition is idle");
     assert!(fired >= Duration::from_millis(250), "{fired:?} is too soon");
 }
+
+#[test]
+fn tm_16_event_time_is_where_it_was_after_a_restart_at_any_record() {
+    // Each record is older than the one before it or than the watermark nearly allows: were a watermark made anew from what comes after a
+    // restart, windows would fire later, or twice.
+    let times = [3, 11, 8, 19, 16, 9, 27, 24, 33, 30, 41, 38];
+    let records: Vec<(i64, Timestamp)> = times.map(|at| (at, Timestamp(at))).to_vec();
+    every_way(records.len(), move |flow, run| {
+        flow.source("records", run.timed(vec![records.clone()]))
+            .source_time(Watermarks::bounded_out_of_orderness(Ticks(10)))
+            .key_by(|_| ())
+            .window(Sliding::of(Ticks(20)).every(Ticks(10)))
+            .sum(|record| *record)
+            .map(|result| (result.window.start.0, result.value, result.firing))
+            .sink("out", run.sink());
+    })
+    .are(&[
+        (-10, 3 + 8 + 9, Firing::OnTime),
+        (0, 3 + 11 + 8 + 19 + 16 + 9, Firing::OnTime),
+        (10, 11 + 19 + 16 + 27 + 24, Firing::OnTime),
+        (20, 27 + 24 + 33 + 30 + 38, Firing::OnTime),
+        (30, 33 + 30 + 41 + 38, Firing::OnTime),
+        (40, 41, Firing::OnTime),
+    ])
+    .late(0);
+}

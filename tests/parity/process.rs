@@ -187,3 +187,43 @@ fn tr_10_side_outputs_have_a_type_of_their_own() {
     })
     .are_in_any_order(&["even 2", "even 4", "even 6", "odd 1", "odd 3", "odd 5"].map(str::to_owned));
 }
+
+/// Sets a timer for each record, in the second that follows, and counts those that fire.
+struct Crowd;
+
+impl KeyedProcess<i64, i64> for Crowd {
+    type Out = i64;
+
+    fn process(&mut self, record: &i64, ctx: &mut KeyedContext<'_, i64, i64>) {
+        ctx.register_event_timer(Timestamp(1_000 + record / 1_000));
+    }
+
+    fn on_timer(&mut self, timer: Timer<'_>, ctx: &mut KeyedContext<'_, i64, i64>) {
+        ctx.emit(timer.at.0);
+    }
+}
+
+#[test]
+fn pf_07_a_million_timers_of_one_second_all_fire() {
+    for shards in [1, 2] {
+        let (sink, results) = millstream::io::collect::<(i64, u64)>();
+        let sink = std::sync::Mutex::new(sink);
+        let job = Job::new("crowd").shards(shards).oversubscribe(true);
+        job.run(move |flow| {
+            flow.source("records", millstream::io::sequence(0..=999_999))
+                .event_time(Watermarks::monotonous(), |_| 0)
+                .key_by(|record| record % 1_000)
+                .process(Crowd)
+                .key_by(|at| *at)
+                .window(Tumbling::of(Ticks(1_000)))
+                .count()
+                .map(|result| (result.key, result.value))
+                .sink("out", sink.lock().unwrap().clone());
+        })
+        .unwrap();
+        let mut counts: Vec<(i64, u64)> = results.into_iter().collect();
+        counts.sort_unstable();
+        let expected: Vec<(i64, u64)> = (1_000..2_000).map(|at| (at, 1_000)).collect();
+        assert_eq!(counts, expected);
+    }
+}

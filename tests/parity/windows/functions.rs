@@ -8,7 +8,7 @@ use super::{source, timed};
 use crate::ways::every_way;
 
 #[test]
-fn wn_11_an_aggregate_and_a_function_of_the_elements_agree() {
+fn wn_11_wn_13_an_aggregate_and_a_function_of_the_elements_agree() {
     let records = timed(&[(3i64, 0), (4, 5), (5, 9), (6, 10), (7, 25)]);
     let expected = [(0, 12), (10, 6), (20, 7)];
     let sums = records.clone();
