@@ -65,6 +65,12 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
             longest.windows
         ),
         format!("{steps} steps, {above} of them above {STEP_MAX_US} us of processor time"),
+        format!(
+            "the bare loop was away for {:.0} us at the longest, and for more than {STEP_MAX_US} us in {} of {} seconds",
+            range(&longest.spin).1,
+            longest.spin.iter().filter(|gap| **gap > STEP_MAX_US).count(),
+            longest.spin.len()
+        ),
     ];
     let bare = middle(&longest.spin);
     let raw = json!({ "step_us": longest.steps, "gap_us": longest.gaps, "spin_us": longest.spin });
