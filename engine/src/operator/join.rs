@@ -5,6 +5,7 @@ mod as_of;
 mod function;
 mod grid;
 mod interval;
+mod running;
 mod side;
 #[cfg(test)]
 mod tests;

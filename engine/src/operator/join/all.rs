@@ -14,6 +14,7 @@ pub use streams::{AllFunction, Chosen, Complete, LateOfAll, Partial, Streams};
 use streams::{BatchOfOne, MOST};
 
 use super::grid::Grid;
+use super::running::{TIMERS_PER_PIECE, runs_join};
 use crate::arena::Arena;
 use crate::channel::Batch;
 use crate::element::{Epoch, KeyHash, Timestamp};
@@ -31,9 +32,6 @@ use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::StateError;
 use crate::timers::{Due, Pop, TimerQueue};
 use crate::window::TimeWindow;
-
-/// How many timers come due in one piece.
-const TIMERS_PER_PIECE: usize = if cfg!(test) { 1 } else { 64 };
 
 const TIMERS: &str = "timers";
 
@@ -273,18 +271,7 @@ where
 {
     type In = S::In;
 
-    fn op(&self) -> OpId {
-        self.op
-    }
-
-    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
-        shown_key::<K>(batch, index, self.seed)
-    }
-
-    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
-        self.seed = context.seed;
-        self.opened(context).map_err(|cause| Box::new(Failure::of(self.op, cause)))
-    }
+    runs_join!();
 
     fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &BatchOfOne<'_, S, K>, push: &mut P) {
         let mut cursor = Cursor::new();
@@ -294,19 +281,6 @@ where
             self.checked(taken);
             self.out.drain(..).for_each(|(record, at)| push.push(record, at));
         }
-    }
-
-    fn watermark<P: Push<FromExchange<Self>>>(&mut self, at: Timestamp, push: &mut P) -> Firing {
-        self.progress.advance(at);
-        for _ in 0..TIMERS_PER_PIECE {
-            let popped = self.timer(at);
-            if self.checked(popped) == Pop::Done {
-                self.progress.settle();
-                return Firing::Done;
-            }
-            self.out.drain(..).for_each(|(record, at)| push.push(record, at));
-        }
-        Firing::More
     }
 
     fn holds_back(&self) -> i64 {
@@ -322,14 +296,6 @@ where
         }
         contents.timers(TIMERS, &kept.timers);
         Some(kept.store.snapshot(contents.own(self.progress.words())))
-    }
-
-    fn arena(&mut self) -> Option<&mut Arena> {
-        self.kept.as_mut().map(|kept| kept.store.arena())
-    }
-
-    fn late_records(&self) -> u64 {
-        self.progress.late_records()
     }
 
     fn gauge(&self, gauges: &mut Gauges) {

@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 
 use super::function::{JoinContext, JoinFunction};
+use super::running::{TIMERS_PER_PIECE, runs_join};
 use crate::arena::Arena;
 use crate::channel::Batch;
 use crate::element::{Epoch, KeyHash, Timestamp};
@@ -26,9 +27,6 @@ use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::{StateError, Table};
 use crate::timers::{Due, Pop, TimerQueue};
 use crate::window::{TimeWindow, Timed};
-
-/// How many timers come due in one piece.
-const TIMERS_PER_PIECE: usize = if cfg!(test) { 1 } else { 64 };
 
 const VERSIONS: &str = "versions in force";
 const SINCE: &str = "versions in force since";
@@ -296,18 +294,7 @@ where
 {
     type In = Two<A, B>;
 
-    fn op(&self) -> OpId {
-        self.op
-    }
-
-    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
-        shown_key::<K>(batch, index, self.seed)
-    }
-
-    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
-        self.seed = context.seed;
-        self.opened(context).map_err(|cause| Box::new(Failure::of(self.op, cause)))
-    }
+    runs_join!();
 
     fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &EitherBatch<'_, A, B>, _: &mut P) {
         let mut cursor = Cursor::new();
@@ -321,19 +308,6 @@ where
         }
     }
 
-    fn watermark<P: Push<FromExchange<Self>>>(&mut self, at: Timestamp, push: &mut P) -> Firing {
-        self.progress.advance(at);
-        for _ in 0..TIMERS_PER_PIECE {
-            let popped = self.timer(at);
-            if self.checked(popped) == Pop::Done {
-                self.progress.settle();
-                return Firing::Done;
-            }
-            self.out.drain(..).for_each(|(record, at)| push.push(record, at));
-        }
-        Firing::More
-    }
-
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
         let kept = self.kept.as_ref()?;
         let mut contents = Contents::default();
@@ -344,14 +318,6 @@ where
             .table(VERSIONS, kept.versions.meta())
             .table(SINCE, kept.since.meta());
         Some(kept.store.snapshot(contents.own(self.progress.words())))
-    }
-
-    fn arena(&mut self) -> Option<&mut Arena> {
-        self.kept.as_mut().map(|kept| kept.store.arena())
-    }
-
-    fn late_records(&self) -> u64 {
-        self.progress.late_records()
     }
 
     fn gauge(&self, gauges: &mut Gauges) {

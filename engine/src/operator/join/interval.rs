@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use super::function::{JoinContext, JoinFunction};
 use super::grid::Grid;
+use super::running::{TIMERS_PER_PIECE, runs_join};
 use super::side::{Names, Side};
 use crate::arena::Arena;
 use crate::channel::Batch;
@@ -25,9 +26,6 @@ use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::StateError;
 use crate::timers::{Due, Pop};
 use crate::window::{TimeWindow, Timed};
-
-/// How many timers come due in one piece.
-const TIMERS_PER_PIECE: usize = if cfg!(test) { 1 } else { 64 };
 
 /// How far the second record of a pair may lie behind the first: `lower <= second - first <= upper`, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,18 +272,7 @@ where
 {
     type In = Two<A, B>;
 
-    fn op(&self) -> OpId {
-        self.op
-    }
-
-    fn show_key(&self, batch: Batch<'_>, index: usize) -> Option<String> {
-        shown_key::<K>(batch, index, self.seed)
-    }
-
-    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
-        self.seed = context.seed;
-        self.opened(context).map_err(|cause| Box::new(Failure::of(self.op, cause)))
-    }
+    runs_join!();
 
     fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &EitherBatch<'_, A, B>, push: &mut P) {
         let mut cursor = Cursor::new();
@@ -298,19 +285,6 @@ where
             self.checked(taken);
             self.out.drain(..).for_each(|(record, at)| push.push(record, at));
         }
-    }
-
-    fn watermark<P: Push<FromExchange<Self>>>(&mut self, at: Timestamp, push: &mut P) -> Firing {
-        self.progress.advance(at);
-        for _ in 0..TIMERS_PER_PIECE {
-            let popped = self.timer(at);
-            if self.checked(popped) == Pop::Done {
-                self.progress.settle();
-                return Firing::Done;
-            }
-            self.out.drain(..).for_each(|(record, at)| push.push(record, at));
-        }
-        Firing::More
     }
 
     fn holds_back(&self) -> i64 {
@@ -326,14 +300,6 @@ where
         kept.left.list(&mut contents);
         kept.right.list(&mut contents);
         Some(kept.store.snapshot(contents.own(self.progress.words())))
-    }
-
-    fn arena(&mut self) -> Option<&mut Arena> {
-        self.kept.as_mut().map(|kept| kept.store.arena())
-    }
-
-    fn late_records(&self) -> u64 {
-        self.progress.late_records()
     }
 
     fn gauge(&self, gauges: &mut Gauges) {

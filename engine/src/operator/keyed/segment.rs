@@ -1,0 +1,436 @@
+//! A chain with an operator at its head, on one shard: how inputs become batches, watermarks and the end.
+
+use super::super::failure::{Cause, Failure};
+use super::super::inputs::Inputs;
+use super::super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
+use super::super::{OpId, Push};
+use super::{Firing, FromExchange, Operator};
+use crate::arena::Arena;
+use crate::channel::{BatchShape, Frame, Inlet, Peek};
+use crate::element::{Epoch, Nanos, ShardId, Timestamp};
+use crate::graph::{Partitioner, Port};
+use crate::runtime::metrics::Gauges;
+use crate::runtime::restored::Restored;
+use crate::runtime::snapshot::{InputsSnapshot, ShardSnapshot};
+use crate::time::{ClockReport, Head, InputMerge, Side, Signal};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// How many frames one input may give in one step: keeps inputs fair.
+const FRAMES_PER_INPUT: usize = 16;
+
+/// How many batches all inputs together may give in one step: keeps steps short.
+const BATCHES_PER_STEP: usize = 2;
+
+/// A step takes no more input once it has copied aside or brought in so many pages of state.
+const PAGES_MOVED_PER_STEP: u64 = 12;
+
+/// How many records are taken at a time while the running checkpoint has pages to save: each may have to copy one aside, at a hundred
+/// times what it costs otherwise.
+const RECORDS_WHILE_SAVING: usize = 8;
+
+/// How many pieces of a firing one step does.
+const FIRING_PIECES_PER_STEP: usize = 8;
+
+/// One input of an operator.
+pub(super) struct OpenPort {
+    /// Its first lane.
+    pub(super) first: usize,
+    pub(super) side: Side,
+    pub(super) partitioner: Partitioner,
+    pub(super) shape: BatchShape,
+}
+
+pub(super) struct OperatorSegment<H, P> {
+    head: H,
+    push: P,
+    name: String,
+    shard: ShardId,
+    /// Of all inputs, one after the other.
+    inlets: Vec<Inlet>,
+    ports: Vec<OpenPort>,
+    merge: InputMerge,
+    /// The input that is looked at first in the next step.
+    first: usize,
+    /// How many records were taken of the batch that comes next from that input.
+    taken: usize,
+    /// The input that records were last taken from, and how many of their batch had been taken before.
+    last: (usize, usize),
+    /// What event time has done and is still to be carried out, before any more input is taken. A watermark stays at the front until
+    /// all that it makes due has been fired.
+    due: VecDeque<Signal>,
+    said: Said,
+    /// How many of its late records came from an input that had been idle and was behind the others.
+    late_after_idle: u64,
+}
+
+impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
+    pub(super) fn new(head: H, push: P, inlets: Vec<Inlet>, ports: Vec<OpenPort>) -> Self {
+        let sides: Vec<Side> = ports.iter().map(|port| port.side).collect();
+        OperatorSegment {
+            merge: InputMerge::new(&sides, Timestamp::MIN, Nanos(0)),
+            head,
+            push,
+            name: String::new(),
+            shard: ShardId(0),
+            inlets,
+            ports,
+            first: 0,
+            taken: 0,
+            last: (0, 0),
+            due: VecDeque::new(),
+            said: Said::NOTHING,
+            late_after_idle: 0,
+        }
+    }
+
+    /// The input that a lane belongs to.
+    #[inline]
+    fn port_of(&self, inlet: usize) -> usize {
+        match self.ports.len() {
+            1 => 0,
+            _ => self.ports.iter().rposition(|port| port.first <= inlet).expect("the first one begins at 0"),
+        }
+    }
+
+    /// Carries out what is due. Returns whether input may be taken again.
+    fn fire(&mut self, progress: &mut Progress) -> Result<bool, Box<Failure>> {
+        let mut pieces = 0;
+        while let Some(&signal) = self.due.front() {
+            if !self.push.tail().ready() {
+                progress.blocked = true;
+                return Ok(false);
+            }
+            progress.worked = true;
+            if let Signal::Advance(at) = signal {
+                if pieces == FIRING_PIECES_PER_STEP {
+                    return Ok(false);
+                }
+                pieces += 1;
+                if self.head.watermark(at, &mut self.push) == Firing::More {
+                    continue;
+                }
+            }
+            let said = held_back(signal, self.head.holds_back());
+            self.said.say(said, self.push.tail())?;
+            self.due.pop_front();
+        }
+        Ok(!self.said.ended)
+    }
+
+    /// Lets the operator look at the clock. Returns whether it has done all that is due.
+    fn tick(&mut self, context: &StepContext, progress: &mut Progress) -> bool {
+        if !self.push.tail().ready() {
+            progress.blocked = true;
+            return false;
+        }
+        let now = context.processing_time();
+        let had = self.head.next_clock().is_some_and(|next| next <= now);
+        let done = self.head.clock(now, &mut self.push) == Firing::Done;
+        progress.worked |= had;
+        progress.wake_at(self.head.next_clock().map(|next| context.when(next)));
+        done
+    }
+
+    /// Takes frames of one input, and at most so many `batches`. Returns whether other inputs may be looked at.
+    fn take(
+        &mut self,
+        input: usize,
+        batches: &mut usize,
+        context: &StepContext,
+        progress: &mut Progress,
+    ) -> Result<bool, Box<Failure>> {
+        let moved = self.pages_moved();
+        let port = self.port_of(input);
+        let mut frames = FRAMES_PER_INPUT;
+        while frames > 0 {
+            if *batches == 0 || self.pages_moved() - moved >= PAGES_MOVED_PER_STEP {
+                return Ok(false);
+            }
+            if !self.push.tail().ready() {
+                progress.blocked |= self.inlets[input].has_input();
+                return Ok(false);
+            }
+            let signals = match self.inlets[input].peek() {
+                Peek::Empty => return Ok(true),
+                Peek::Switch(epoch) => {
+                    progress.switch = progress.switch.max(Some(epoch));
+                    return Ok(true);
+                }
+                Peek::Frame(Frame::Batch(batch)) => {
+                    let stretch = stretch(batch.len(), self.taken, self.head.arena());
+                    self.last = (input, stretch.start);
+                    self.taken = if stretch.end < batch.len() { stretch.end } else { 0 };
+                    let late_before = self.head.late_records();
+                    self.head.batch(&H::In::batch(port, batch, stretch), &mut self.push);
+                    self.count_late(input, late_before);
+                    let signals = self.merge.active(input);
+                    if self.taken > 0 {
+                        progress.worked = true;
+                        self.due.extend(signals);
+                        continue;
+                    }
+                    *batches -= 1;
+                    signals
+                }
+                Peek::Frame(Frame::Watermark(at)) => self.merge.watermark(input, at, context.now),
+                Peek::Frame(Frame::Idle) => self.merge.idle(input),
+                Peek::Frame(Frame::End) => self.merge.end(input),
+            };
+            self.inlets[input].consume();
+            frames -= 1;
+            progress.worked = true;
+            if !signals.is_empty() {
+                self.due.extend(signals);
+                if !self.fire(progress)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes the rest of a batch of which a part has been taken: a switch falls between batches.
+    fn take_rest(&mut self) {
+        let (input, from) = (self.first, std::mem::take(&mut self.taken));
+        if from == 0 {
+            return;
+        }
+        let port = self.port_of(input);
+        let Peek::Frame(Frame::Batch(batch)) = self.inlets[input].peek() else {
+            unreachable!("the batch that was begun is still there")
+        };
+        let rest = from..batch.len();
+        self.last = (input, from);
+        let late_before = self.head.late_records();
+        self.head.batch(&H::In::batch(port, batch, rest), &mut self.push);
+        self.count_late(input, late_before);
+        self.inlets[input].consume();
+    }
+
+    /// Notes which of the records that were late in a batch came from an input that had been idle.
+    #[inline]
+    fn count_late(&mut self, input: usize, late_before: u64) {
+        if self.merge.is_behind(input) {
+            self.late_after_idle += self.head.late_records() - late_before;
+        }
+    }
+
+    fn pages_moved(&mut self) -> u64 {
+        self.head.arena().map_or(0, |arena| arena.pages_moved())
+    }
+
+    fn restore(&mut self, restored: &Restored, shards: u16) -> Result<(), Box<Failure>> {
+        self.restore_in_flight(restored, shards)
+            .map_err(|cause| Box::new(Failure::of(self.head.op(), cause)))?;
+        let sides: Vec<Side> = self.ports.iter().map(|port| port.side).collect();
+        if restored.shards() == shards {
+            if let Some(inputs) = restored.inputs(self.shard, &self.name) {
+                // What has ended says so again, from the sources on; a source with new partitions does not.
+                self.merge = InputMerge::restore(&sides, &inputs.merge.reopened(), Nanos(0));
+                // A firing that the checkpoint interrupted goes on where it was.
+                self.due.extend(inputs.due.iter().filter(|signal| **signal != Signal::End));
+            }
+        } else {
+            let start = restored.least_watermark(&self.name);
+            self.merge = InputMerge::new(&sides, start, Nanos(0));
+            // What an interrupted firing had left fires now: nobody will announce this watermark again.
+            self.due.extend((start > Timestamp::MIN).then_some(Signal::Advance(start)));
+        }
+        self.said.watermark = at_most(self.merge.current(), self.head.holds_back());
+        self.said.idle = self.merge.is_idle();
+        for signal in self.due.iter().rev() {
+            match signal {
+                // What is still to be said has not been said.
+                Signal::Idle => self.said.idle = false,
+                Signal::Active => self.said.idle = true,
+                Signal::Advance(_) | Signal::End => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings back the records that were on their way here.
+    fn restore_in_flight(&mut self, restored: &Restored, shards: u16) -> Result<(), Cause> {
+        restored.check_in_flight(&self.name, &H::In::layouts(self.ports.len())).map_err(Cause::fatal)?;
+        for (number, port) in self.ports.iter().enumerate() {
+            let frames = restored
+                .in_flight(&self.name, Port(number as u8), port.partitioner, port.shape, self.shard, shards)
+                .map_err(Cause::fatal)?;
+            for (from, frames) in frames {
+                let lane = port.first + from.index() % port.side.inputs;
+                self.inlets[lane].restore(&frames).map_err(Cause::fatal)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
+    fn head(&self) -> OpId {
+        self.head.op()
+    }
+
+    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
+        self.name = context.name(self.head.op()).to_owned();
+        self.shard = context.shard;
+        self.head.open(context)?;
+        self.push.tail().open(context)?;
+        match &context.restored {
+            Some(restored) => self.restore(restored, context.shards),
+            None => Ok(()),
+        }
+    }
+
+    fn step(&mut self, context: &StepContext) -> Result<Progress, Box<Failure>> {
+        let mut progress = Progress::default();
+        if !context.room {
+            progress.blocked = self.has_input();
+            return Ok(progress);
+        }
+        if H::HAS_CLOCK {
+            self.head.set_clock(context.processing_time());
+        }
+        if !self.fire(&mut progress)? {
+            return Ok(progress);
+        }
+        if H::HAS_CLOCK && !self.tick(context, &mut progress) {
+            return Ok(progress);
+        }
+        let inputs = self.inlets.len();
+        let first = self.first;
+        let mut batches = BATCHES_PER_STEP;
+        for turn in 0..inputs {
+            let input = (first + turn) % inputs;
+            if !self.take(input, &mut batches, context, &mut progress)? {
+                if self.taken > 0 {
+                    self.first = input;
+                    return Ok(progress);
+                }
+                break;
+            }
+        }
+        self.first = (first + 1) % inputs;
+        Ok(progress)
+    }
+
+    fn has_input(&self) -> bool {
+        !self.said.ended && (!self.due.is_empty() || self.inlets.iter().any(Inlet::has_input))
+    }
+
+    fn ended(&self) -> bool {
+        self.said.ended
+    }
+
+    fn said(&self) -> Said {
+        self.said
+    }
+
+    fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
+        self.take_rest();
+        for inlet in &mut self.inlets {
+            inlet
+                .switch(epoch)
+                .map_err(|error| Box::new(Failure::of(self.head.op(), Cause::fatal(error))))?;
+        }
+        snapshot.inputs.push(InputsSnapshot {
+            operator: self.name.clone(),
+            merge: self.merge.save(),
+            due: self.due.iter().copied().collect(),
+            records: H::In::layouts(self.ports.len()),
+        });
+        if let Some(operator) = self.head.switch(epoch) {
+            snapshot.operators.push(operator);
+        }
+        if let Some(arena) = self.head.arena() {
+            arena.begin_checkpoint(epoch);
+        }
+        self.push.tail().switch(epoch, snapshot)
+    }
+
+    fn input_name(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
+    fn inlets(&mut self) -> &mut [Inlet] {
+        &mut self.inlets
+    }
+
+    fn lane(&self, inlet: usize) -> (Port, ShardId) {
+        let number = self.port_of(inlet);
+        let port = &self.ports[number];
+        let from = match port.partitioner {
+            Partitioner::Forward => self.shard,
+            _ => ShardId((inlet - port.first) as u16),
+        };
+        (Port(number as u8), from)
+    }
+
+    fn arena(&mut self) -> Option<&mut Arena> {
+        self.head.arena()
+    }
+
+    fn tail(&mut self) -> &mut dyn Tail {
+        self.push.tail()
+    }
+
+    fn trim(&mut self, _: Epoch) -> Result<(), Box<Failure>> {
+        Ok(())
+    }
+
+    fn blame_record(&mut self, _: usize) -> Option<String> {
+        None
+    }
+
+    fn key_of_record(&mut self, index: usize) -> Option<String> {
+        let (input, first) = self.last;
+        let Peek::Frame(Frame::Batch(batch)) = self.inlets[input].peek() else { return None };
+        self.head.show_key(batch, first + index)
+    }
+
+    fn clock_report(&self, now: Nanos) -> ClockReport {
+        let standstill = self.merge.held_back_by();
+        ClockReport {
+            watermark: self.merge.current(),
+            stands_for: standstill.input().map_or_else(Default::default, |held| now.since(held.since)),
+            standstill,
+            of: Head::Operator { firing: !self.due.is_empty() },
+        }
+    }
+
+    fn gauge(&mut self, gauges: &mut Gauges) {
+        gauges.late_after_idle += self.late_after_idle;
+        gauges.watermark(self.head.op(), self.merge.current());
+        for inlet in &self.inlets {
+            gauges.ring(inlet.fill());
+        }
+        self.head.gauge(gauges);
+        if let Some(arena) = self.head.arena() {
+            gauges.state_bytes += arena.bytes_charged();
+        }
+        self.push.tail().gauge(gauges);
+    }
+}
+
+/// The watermark that goes on from an operator at this one. At the end of time there is nothing more to come.
+fn at_most(watermark: Timestamp, held_back: i64) -> Timestamp {
+    match watermark {
+        Timestamp::MAX => watermark,
+        Timestamp(at) => Timestamp(at.saturating_sub(held_back)),
+    }
+}
+
+fn held_back(signal: Signal, ticks: i64) -> Signal {
+    match signal {
+        Signal::Advance(at) => Signal::Advance(at_most(at, ticks)),
+        other => other,
+    }
+}
+
+/// Which records of a batch are taken next, of which some may have been taken.
+#[inline]
+fn stretch(len: usize, taken: usize, arena: Option<&mut Arena>) -> Range<usize> {
+    let saving = arena.is_some_and(|arena| arena.pages_to_save() > 0);
+    let most = if saving { RECORDS_WHILE_SAVING } else { len };
+    taken..len.min(taken + most)
+}
