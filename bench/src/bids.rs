@@ -54,11 +54,9 @@ impl<const PER_MS: u64> Generator<PER_MS> {
         self.made < self.before
     }
 
-    /// The next bid, sparse or not.
-    pub fn either_bid(&mut self) -> Bid {
-        if !self.is_sparse() {
-            return self.bid();
-        }
+    /// The next bid, of those that are sparse.
+    #[cold]
+    pub fn sparse_bid(&mut self) -> Bid {
         let (second, key) = (self.made / self.keys, self.made % self.keys);
         self.made += 1;
         Bid { auction: key as i64, bidder: 0, price: 0, at: (second * 1000) as i64 }
@@ -206,10 +204,10 @@ impl<const PER_MS: u64> Reader for BidReader<PER_MS> {
         self.first = self.generator.made;
         // A copy stays in registers.
         let mut generator = self.generator.clone();
-        if generator.is_sparse() {
-            (0..room).for_each(|_| each(generator.either_bid(), Timestamp::MIN));
-        } else {
-            (0..room).for_each(|_| each(generator.bid(), Timestamp::MIN));
+        for _ in 0..room {
+            // One call, so that it is inlined.
+            let bid = if generator.is_sparse() { generator.sparse_bid() } else { generator.bid() };
+            each(bid, Timestamp::MIN);
         }
         self.generator = generator;
         self.tally.add(self.number, room as u64);

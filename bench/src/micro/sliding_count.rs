@@ -131,7 +131,7 @@ fn with_totals(settings: &Settings, input: Input, size: Duration) -> Result<Stre
         let (slide, slices_max) = (SLIDE.as_millis() as i64, size.as_secs() as usize);
         let (mut bids, mut totals, mut end) = (input.generator(), Totals::default(), slide);
         move || {
-            let bid = if bids.is_sparse() { bids.either_bid() } else { bids.bid() };
+            let bid = if bids.is_sparse() { bids.sparse_bid() } else { bids.bid() };
             while bid.at >= end {
                 totals.slide(slices_max, end);
                 end += slide;

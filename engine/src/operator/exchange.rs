@@ -209,8 +209,12 @@ where
         let shards = outlets.shards;
         let appended = self.key.with_key(C::by_ref(&item), outlets.op, |key| {
             let hash = key.hash(seed);
-            let target = if shards == 1 { 0 } else { hash.shard(shards).index() };
-            C::append(&item, at, hash, key, &mut outlets.lanes[target])
+            // Apart, so that with one shard nothing waits for the hash.
+            if shards == 1 {
+                C::append(&item, at, hash, key, outlets.lane())
+            } else {
+                C::append(&item, at, hash, key, &mut outlets.lanes[hash.shard(shards).index()])
+            }
         });
         self.outlets.appended(appended);
     }

@@ -42,13 +42,8 @@ where
     L: OnLate<T>,
 {
     pub(super) fn take<P: Push<FromExchange<Self>>>(&mut self, batch: &BatchOf<'_, T>, push: &mut P) {
-        let (mut least, mut greatest) = (Timestamp::MAX, Timestamp::MIN);
-        for &at in batch.timestamps() {
-            least = least.min(at);
-            greatest = greatest.max(at);
-        }
-        let slice = self.windows.slice_of(least);
-        if slice.contains(greatest) && self.is_plain(slice) {
+        let slice = self.windows.slice_of(batch.timestamps()[0]);
+        if contains_all(slice, batch.timestamps()) && self.is_plain(slice) {
             self.add(slice.end, batch, batch.hashes(), |index| index);
         } else {
             self.take_mixed(batch, push);
@@ -220,6 +215,15 @@ where
         }
         Ok(())
     }
+}
+
+/// Whether all records fall into a slice. Never says so wrongly; may deny it where a slice is longer than half of all time.
+fn contains_all(slice: TimeWindow, timestamps: &[Timestamp]) -> bool {
+    let (start, last) = (slice.start.0, slice.max_timestamp().0);
+    // Negative where a timestamp is outside: of two differences, at most one wraps around, and then the other is negative.
+    let outside =
+        timestamps.iter().fold(0, |outside, at| outside | at.0.wrapping_sub(start) | last.wrapping_sub(at.0));
+    outside >= 0
 }
 
 /// Adds a record to a table. Says whether its key is new.
