@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::panic::Location;
 use std::rc::Rc;
 
+use crate::accumulator::{Accumulator, Parts};
 use crate::channel::{BatchShape, ChannelError, Inlet, Outlet};
 use crate::operator::side::Slot;
 use crate::operator::{Driven, OpId};
@@ -56,6 +57,20 @@ pub enum BuildError {
         place: String,
         /// What is wrong and what would be right.
         what: String,
+    },
+    /// Two accumulators of different kinds have one name.
+    #[error(
+        "accumulator `{name}`, asked for at {place}, is a {kind} already, not a {asked}; give one of them another name"
+    )]
+    AccumulatorKinds {
+        /// The name.
+        name: String,
+        /// Where it was asked for the second time.
+        place: String,
+        /// What it is.
+        kind: &'static str,
+        /// What was asked for.
+        asked: &'static str,
     },
     /// The job has no source.
     #[error("the job has no source: begin with flow.source(..)")]
@@ -169,6 +184,8 @@ pub struct Plan {
     pub(crate) tick: Tick,
     /// Exchanges that lead to one shard, though they are by key.
     pub(crate) funnels: Vec<ExchangeId>,
+    /// The accumulators: name and kind.
+    pub(crate) accumulators: Vec<(String, &'static str)>,
 }
 
 impl Plan {
@@ -297,12 +314,14 @@ pub struct GraphBuilder {
     errors: Vec<BuildError>,
     tags: Vec<Rc<Slot>>,
     kinds: BTreeMap<&'static str, u32>,
+    accumulators: Parts,
 }
 
 /// A finished graph.
 pub(crate) struct Built {
     pub(crate) plan: Plan,
     pub(crate) makers: Vec<MakeSegment>,
+    pub(crate) accumulators: Parts,
 }
 
 impl GraphBuilder {
@@ -336,6 +355,16 @@ impl GraphBuilder {
     /// Adds what a reader of the plan should know of an operator.
     pub(crate) fn note(&mut self, op: OpId, note: String) {
         self.plan.ops[usize::from(op.0)].note = Some(note);
+    }
+
+    /// This shard's part of an accumulator.
+    #[track_caller]
+    pub(crate) fn accumulator<A: Accumulator>(&mut self, name: &str) -> Rc<RefCell<A>> {
+        self.accumulators.part(name).unwrap_or_else(|kind| {
+            let (name, place) = (name.to_owned(), place(Location::caller()));
+            self.errors.push(BuildError::AccumulatorKinds { name, place, kind, asked: A::KIND });
+            Rc::default()
+        })
     }
 
     pub(crate) fn error(&mut self, error: BuildError) {
@@ -443,7 +472,9 @@ impl GraphBuilder {
             chains.sort_by_key(|(chain, _)| chain.ops[0]);
             let (chains, makers) = chains.into_iter().unzip();
             self.plan.chains = chains;
-            Ok(Built { plan: self.plan, makers })
+            let kinds = self.accumulators.kinds();
+            self.plan.accumulators = kinds.map(|(name, kind)| (name.to_owned(), kind)).collect();
+            Ok(Built { plan: self.plan, makers, accumulators: self.accumulators })
         } else {
             Err(self.errors)
         }

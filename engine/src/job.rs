@@ -1,6 +1,6 @@
 //! A job: a program with its settings, and a handle on it while it runs.
 
-pub(crate) mod answers;
+mod answers;
 pub(crate) mod attempts;
 mod error;
 mod event_time;
@@ -8,6 +8,7 @@ mod settings;
 mod summary;
 mod supervisor;
 
+pub use answers::NoAnswer;
 pub use error::JobError;
 pub use event_time::{EventTime, EventTimeError, OperatorTime, Waiting, WaitingFor};
 pub use settings::Job;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use crate::accumulator::Accumulators;
 use crate::runtime::metrics::JobMetrics;
 use supervisor::Shared;
 
@@ -43,7 +45,7 @@ impl JobHandle {
     /// # Errors
     /// The job does not run, or a shard is busy with something that takes longer than a second.
     pub fn event_time(&self) -> Result<EventTime, EventTimeError> {
-        self.shared.event_time()
+        Ok(self.shared.event_time()?)
     }
 
     /// Why event time stands where it stands in an operator, on each shard: which partition of which source holds it, and since when. Each
@@ -53,6 +55,15 @@ impl JobHandle {
     /// As [`JobHandle::event_time`]; or there is no operator of this name.
     pub fn why_waiting(&self, operator: &str) -> Result<Vec<Waiting>, EventTimeError> {
         self.event_time()?.why_waiting(operator)
+    }
+
+    /// What the accumulators of the job have come to by now. The shards are asked and answer in their next step.
+    ///
+    /// # Errors
+    /// The job does not run (what it had come to in the end is in its [`Summary`]), or a shard is busy with something that takes
+    /// longer than a second.
+    pub fn accumulators(&self) -> Result<Accumulators, NoAnswer> {
+        self.shared.accumulators()
     }
 
     /// The longest loop gap of each shard since this was last asked: for measuring.

@@ -18,6 +18,7 @@ extern crate self as millstream_engine;
 #[cfg(panic = "abort")]
 compile_error!("millstream needs panic = \"unwind\": remove panic = \"abort\" from the profile");
 
+pub mod accumulator;
 pub mod arena;
 pub mod channel;
 pub mod checkpoint;

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // the exemption for tests does not reach their helper functions
 
+mod accumulators;
 mod all_joins;
 mod as_of_joins;
 mod event_time;

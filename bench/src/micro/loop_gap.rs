@@ -4,13 +4,14 @@ use std::error::Error;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use millstream::prelude::*;
 use serde_json::json;
 
 use super::{Settings, keyed_count};
 use crate::bids::Tally;
+use crate::clock::monotonic_nanos;
 use crate::outcome::{Outcome, Target};
 use crate::stats::{median, spread};
 use crate::throughput::{await_start, pin};
@@ -35,7 +36,7 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
     for _ in 0..PIECES {
         let completed = of_job(settings, core, second, &mut gaps.job)?;
         checkpoints += completed;
-        of_spin(core, second, GAPS_PER_PIECE, &mut gaps.spin)?;
+        of_spin(core, second, GAPS_PER_PIECE, monotonic_nanos, &mut gaps.spin)?;
     }
     let (ours, bare) = (median(gaps.job.iter().copied()), median(gaps.spin.iter().copied()));
     let ((_, job_max), (_, spin_max)) = (spread(gaps.job.iter().copied()), spread(gaps.spin.iter().copied()));
@@ -93,21 +94,22 @@ fn of_job(
     Ok(handle.wait()?.metrics.checkpoints.completed)
 }
 
-/// A thread that does nothing but look at the clock: appends the longest gap of each second, in microseconds.
+/// A thread that does nothing but look at a clock of nanoseconds: appends the longest gap of each second, in microseconds.
 pub fn of_spin(
     core: usize,
     second: Duration,
     seconds: usize,
+    clock: fn() -> u64,
     gaps: &mut Vec<f64>,
 ) -> Result<(), Box<dyn Error>> {
     let (longest, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             pin(core)?;
-            let mut last = Instant::now();
+            let mut last = clock();
             while !stop.load(Ordering::Relaxed) {
-                let now = Instant::now();
-                let gap = black_box(now - last).as_nanos() as u64;
+                let now = clock();
+                let gap = black_box(now - last);
                 if gap > longest.load(Ordering::Relaxed) {
                     longest.store(gap, Ordering::Relaxed);
                 }

@@ -1,15 +1,34 @@
-//! What shards answer when a program asks where event time stands.
+//! What shards answer when a program asks how things stand.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::JobStatus;
 use crate::element::ShardId;
-use crate::operator::OpId;
-use crate::time::ClockReport;
+use crate::runtime::control::ShardAnswer;
 
-/// What one shard says: the head of each of its chains.
-pub(crate) type ShardAnswer = Vec<(OpId, ClockReport)>;
+/// Why a job did not say how things stand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// No shards are at work.
+    #[error("the job is {status}; its shards can be asked only while it is RUNNING")]
+    NotRunning {
+        /// Where it stands.
+        status: JobStatus,
+    },
+    /// A shard is at something that takes long.
+    #[error(
+        "shard {shard} did not answer within {waited:?}: it is in the middle of a step, most likely in one of the program's closures; see \
+         that none of them waits"
+    )]
+    Busy {
+        /// The first shard that did not.
+        shard: ShardId,
+        /// How long it had.
+        waited: Duration,
+    },
+}
 
 /// The answers to the newest question, as far as they are there. The control thread puts them in, whoever asked waits for them.
 #[derive(Debug, Default)]
@@ -88,15 +107,17 @@ mod tests {
     #[test]
     fn all_shards_have_to_answer() {
         let answers = Answers::default();
-        answers.put(ShardId(1), 3, Vec::new());
-        assert_eq!(answers.wait(3, 2, Duration::ZERO), Err(ShardId(0)));
-        answers.put(ShardId(0), 3, Vec::new());
-        assert_eq!(answers.wait(3, 2, Duration::ZERO), Ok(vec![Vec::new(); 2]));
-        assert_eq!(answers.wait(4, 2, Duration::ZERO), Err(ShardId(0)));
+        let put = |shard, question| answers.put(ShardId(shard), question, ShardAnswer::default());
+        let wait = |question| answers.wait(question, 2, Duration::ZERO).map(|shards| shards.len());
+        put(1, 3);
+        assert_eq!(wait(3), Err(ShardId(0)));
+        put(0, 3);
+        assert_eq!(wait(3), Ok(2));
+        assert_eq!(wait(4), Err(ShardId(0)));
         // Somebody else asked, too: the later answer serves both.
-        answers.put(ShardId(0), 5, Vec::new());
-        answers.put(ShardId(1), 4, Vec::new());
-        answers.put(ShardId(1), 5, Vec::new());
-        assert_eq!(answers.wait(4, 2, Duration::ZERO), Ok(vec![Vec::new(); 2]));
+        put(0, 5);
+        put(1, 4);
+        put(1, 5);
+        assert_eq!(wait(4), Ok(2));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::{JobError, OperatorFailure};
 use super::settings::Job;
+use crate::accumulator::{Accumulators, Totals};
 use crate::arena::MemoryBudget;
 use crate::channel::OverflowBudget;
 use crate::checkpoint::{
@@ -49,6 +50,8 @@ pub(crate) struct Attempts {
     pub(crate) plan: Arc<Plan>,
     pub(crate) restarts: Restarts,
     pub(crate) metrics: CheckpointMetrics,
+    /// What the shards of the last attempt said of their accumulators at their end.
+    accumulated: Vec<Totals>,
     program: Program,
     disk: Arc<dyn Disk>,
     store: Option<CheckpointStore>,
@@ -91,6 +94,7 @@ impl Attempts {
             plan: Arc::new(built.plan),
             restarts,
             metrics: CheckpointMetrics::default(),
+            accumulated: Vec::new(),
             program,
             disk,
             store,
@@ -109,6 +113,7 @@ impl Attempts {
 
     /// Makes an attempt that goes on from the right checkpoint.
     pub(crate) fn begin(&mut self, now: Nanos) -> Result<Begun, JobError> {
+        self.accumulated.clear();
         let restored = self.choose()?.map(Arc::new);
         let from = restored.as_ref().map(|restored| restored.epoch);
         let keeps_pages = restored.as_ref().is_none_or(|restored| restored.keeps_pages(self.job.shards));
@@ -159,6 +164,10 @@ impl Attempts {
         now: Nanos,
     ) -> Option<End> {
         let outcome = match event {
+            Some(ShardEvent::Accumulated(totals)) => {
+                self.accumulated.push(totals);
+                return None;
+            }
             Some(event) => coordinator.on_event(event, self.store.as_mut(), now),
             None => coordinator.tick(self.store.as_mut(), now),
         };
@@ -175,6 +184,19 @@ impl Attempts {
                 ))
             }
         }
+    }
+
+    /// Listens to what shards that have been stopped have still said.
+    pub(crate) fn hear_out(&mut self, events: impl Iterator<Item = ShardEvent>) {
+        self.accumulated.extend(events.filter_map(|event| match event {
+            ShardEvent::Accumulated(totals) => Some(totals),
+            _ => None,
+        }));
+    }
+
+    /// What the accumulators had come to when the last attempt ended.
+    pub(crate) fn accumulators(&self) -> Accumulators {
+        Accumulators::of(&self.accumulated)
     }
 
     /// The checkpoint to go on from.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::JobStatus;
+use super::NoAnswer;
 use crate::element::{ShardId, Timestamp};
 use crate::graph::{ExchangeId, ExchangeNode, Plan};
 use crate::operator::OpId;
@@ -96,23 +96,9 @@ pub enum WaitingFor {
 /// Why a job did not say where its event time stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventTimeError {
-    /// No shards are at work.
-    #[error("the job is {status}; event time moves only while it is RUNNING")]
-    NotRunning {
-        /// Where it stands.
-        status: JobStatus,
-    },
-    /// A shard is at something that takes long.
-    #[error(
-        "shard {shard} did not answer within {waited:?}: it is in the middle of a step, most likely in one of the program's closures; see \
-         that none of them waits"
-    )]
-    NoAnswer {
-        /// The first shard that did not.
-        shard: ShardId,
-        /// How long it had.
-        waited: Duration,
-    },
+    /// The shards did not answer.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// The name is wrong.
     #[error("the job has no operator named `{operator}`; it has {known}")]
     NoSuchOperator {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::accumulator::Accumulators;
 use crate::runtime::metrics::JobMetrics;
 
 /// Where a job stands.
@@ -64,6 +65,8 @@ pub struct Summary {
     pub guarantee: String,
     /// The figures of its last attempt.
     pub metrics: JobMetrics,
+    /// What its accumulators have come to.
+    pub accumulators: Accumulators,
 }
 
 impl Summary {
@@ -75,7 +78,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { job, status, elapsed, driver, guarantee, metrics } = self;
+        let Summary { job, status, elapsed, driver, guarantee, metrics, accumulators } = self;
         let shards = metrics.shards.len();
         writeln!(
             f,
@@ -102,6 +105,9 @@ impl fmt::Display for Summary {
             checkpoints.last_in_flight_bytes,
             metrics.restarts
         )?;
+        for (name, total) in accumulators.iter() {
+            writeln!(f, "  accumulator {name}: {total}")?;
+        }
         for (number, shard) in metrics.shards.iter().enumerate() {
             let total = (shard.busy + shard.idle + shard.backpressured).as_secs_f64().max(f64::MIN_POSITIVE);
             let share = |part: Duration| 100.0 * part.as_secs_f64() / total;

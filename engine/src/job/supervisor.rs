@@ -10,13 +10,14 @@ use super::attempts::{Attempts, Begun, End};
 use super::error::JobError;
 use super::settings::Job;
 use super::summary::{JobStatus, Summary};
-use super::{Cancel, EventTime, EventTimeError};
+use super::{Cancel, EventTime, NoAnswer};
+use crate::accumulator::Accumulators;
 use crate::disk::RealDisk;
 use crate::element::{Nanos, ShardId};
 use crate::graph::Plan;
 use crate::key::HashSeed;
 use crate::runtime::attempt::Program;
-use crate::runtime::control::{Control, Phase, ShardEvent};
+use crate::runtime::control::{Control, Phase, ShardAnswer, ShardEvent};
 use crate::runtime::coordinator::Coordinator;
 use crate::runtime::driver::{self, RunningShards, ShardSpec};
 use crate::runtime::metrics::{CheckpointMetrics, JobMetrics};
@@ -26,7 +27,7 @@ use crate::time::Clock;
 /// How often the control thread looks for what nobody tells it of: a cancellation, a dead shard.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How long a shard has to say where event time stands.
+/// How long a shard has to say how things stand.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the handle and the control thread share.
@@ -64,21 +65,29 @@ impl Shared {
         JobMetrics { shards: shards.unwrap_or_default(), checkpoints: figures.0.clone(), restarts: figures.1 }
     }
 
-    pub(crate) fn event_time(&self) -> Result<EventTime, EventTimeError> {
+    /// Asks all shards how things stand.
+    fn ask(&self) -> Result<Vec<ShardAnswer>, NoAnswer> {
         let status = self.status();
-        let (JobStatus::Running, Some(control), Some(plan)) = (status, self.control(), self.plan.get())
-        else {
-            return Err(EventTimeError::NotRunning { status });
+        let (JobStatus::Running, Some(control)) = (status, self.control()) else {
+            return Err(NoAnswer::NotRunning { status });
         };
         let question = self.answers.question();
-        control.ask_event_time(question);
-        match self.answers.wait(question, control.counters.len(), ANSWER_TIMEOUT) {
-            Ok(shards) => Ok(EventTime::new(plan.clone(), shards)),
-            Err(_) if self.status() != JobStatus::Running => {
-                Err(EventTimeError::NotRunning { status: self.status() })
-            }
-            Err(shard) => Err(EventTimeError::NoAnswer { shard, waited: ANSWER_TIMEOUT }),
-        }
+        control.ask(question);
+        let answers = self.answers.wait(question, control.counters.len(), ANSWER_TIMEOUT);
+        answers.map_err(|shard| match self.status() {
+            JobStatus::Running => NoAnswer::Busy { shard, waited: ANSWER_TIMEOUT },
+            status => NoAnswer::NotRunning { status },
+        })
+    }
+
+    pub(crate) fn event_time(&self) -> Result<EventTime, NoAnswer> {
+        let shards = self.ask()?.into_iter().map(|answer| answer.clocks).collect();
+        let plan = self.plan.get().expect("a job that runs has a plan");
+        Ok(EventTime::new(plan.clone(), shards))
+    }
+
+    pub(crate) fn accumulators(&self) -> Result<Accumulators, NoAnswer> {
+        Ok(Accumulators::of(self.ask()?.iter().map(|answer| &answer.accumulators)))
     }
 
     pub(crate) fn take_loop_gaps(&self) -> Vec<Duration> {
@@ -148,6 +157,7 @@ impl Supervisor {
                 driver: self.driver,
                 guarantee,
                 metrics: self.shared.metrics(),
+                accumulators: self.attempts.accumulators(),
             });
         }
     }
@@ -207,6 +217,7 @@ impl Supervisor {
             End::Failed(..) | End::Canceled => Phase::Stop,
         });
         let ends = running.join();
+        self.attempts.hear_out(attempt.events.try_iter());
         self.attempts.metrics = coordinator.metrics;
         self.publish_figures();
         // A shard that panicked outside of its operators says so only here.
@@ -228,7 +239,7 @@ impl Supervisor {
             let now = self.clock.now();
             let deadline = coordinator.next_deadline().map_or(LOOK_EVERY, |at| at.since(now).min(LOOK_EVERY));
             let event = match events.recv_timeout(deadline) {
-                Ok(ShardEvent::EventTime(shard, question, answer)) => {
+                Ok(ShardEvent::Answer(shard, question, answer)) => {
                     self.shared.answers.put(shard, question, answer);
                     None
                 }

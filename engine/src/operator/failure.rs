@@ -104,6 +104,11 @@ impl Failure {
         Failure { op: Some(op), cause: cause.into(), place: None, event_time: None, key: None }
     }
 
+    /// A failure that no operator is to blame for.
+    pub(crate) fn without_operator(cause: Cause) -> Box<Failure> {
+        Box::new(Failure { op: None, cause, place: None, event_time: None, key: None })
+    }
+
     /// What is damaged, where a page of a checkpoint is to blame.
     pub(crate) fn damage(&self) -> Option<String> {
         let Cause::Engine { error, .. } = &self.cause else { return None };

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use super::control::{Control, Events, ShardEvent};
 use super::driver::{BuildShard, Drive};
 use super::restored::Restored;
-use super::shard::Shard;
+use super::shard::{BuiltShard, Shard};
 use crate::arena::MemoryBudget;
 use crate::channel::{
     BatchShape, ChannelError, Inlet, InletEnd, Outlet, OutletEnd, OverflowBudget, own_lane, ring_lane,
@@ -118,19 +118,16 @@ fn build(
         time,
         processing: spec.processing,
     };
-    let segments = segments(&spec, ends);
+    let built = build_program(&spec, ends);
     let writer = spec.delta_dir.map(|dir| DeltaWriter::new(shard, dir, FileHandle(0)));
-    let shard = Shard::open(&context, segments, control, events, disk, writer);
+    let shard = Shard::open(&context, built, control, events, disk, writer);
     #[cfg(feature = "planted-faults")]
     let shard = shard.plant(spec.plant);
     Box::new(shard)
 }
 
-fn segments(
-    spec: &AttemptSpec,
-    ends: ShardEnds,
-) -> Result<Vec<Box<dyn crate::operator::segment::Segment>>, Box<Failure>> {
-    let failed = |cause| Box::new(Failure { op: None, cause, place: None, event_time: None, key: None });
+fn build_program(spec: &AttemptSpec, ends: ShardEnds) -> Result<BuiltShard, Box<Failure>> {
+    let failed = Failure::without_operator;
     let built = Flow::build(&*spec.program, spec.plan.tick)
         .map_err(|mut errors| failed(Cause::fatal(errors.remove(0))))?;
     let (first, second) = (spec.plan.explain(), built.plan.explain());
@@ -147,7 +144,8 @@ fn segments(
         plant: spec.plant,
     };
     let makers = built.makers.into_iter();
-    makers.map(|make| make(&mut lanes).map_err(|error| failed(Cause::fatal(error)))).collect()
+    let segments = makers.map(|make| make(&mut lanes).map_err(|error| failed(Cause::fatal(error))));
+    Ok(BuiltShard { segments: segments.collect::<Result<_, _>>()?, accumulators: built.accumulators })
 }
 
 /// Opens ring ends, and the shard's lanes to itself, as the chains ask for them.

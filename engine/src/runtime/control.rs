@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Waker;
 use super::coordinator::CheckpointFailure;
 use super::metrics::ShardCounters;
+use crate::accumulator::Totals;
 use crate::checkpoint::{DeltaSummary, PageId};
 use crate::element::{Epoch, ShardId};
 use crate::operator::{Failure, OpId};
@@ -35,7 +36,7 @@ pub(crate) struct Control {
     committed: AtomicU64,
     aborted: AtomicU64,
     oldest: AtomicU64,
-    /// The number of the newest question where event time stands.
+    /// The number of the newest question how things stand.
     question: AtomicU64,
     phase: AtomicU8,
     /// Per shard: pages that lie in nearly empty files, to be saved again with the next checkpoint.
@@ -140,15 +141,15 @@ impl Control {
         Epoch(self.aborted.load(Ordering::Acquire))
     }
 
-    /// Asks all shards where event time stands. Later questions have larger numbers.
-    pub(crate) fn ask_event_time(&self, question: u64) {
+    /// Asks all shards how things stand. Later questions have larger numbers.
+    pub(crate) fn ask(&self, question: u64) {
         self.question.fetch_max(question, Ordering::Release);
         self.wake_all();
     }
 
     /// The newest question.
     #[inline]
-    pub(crate) fn event_time_asked(&self) -> u64 {
+    pub(crate) fn asked(&self) -> u64 {
         self.question.load(Ordering::Acquire)
     }
 
@@ -186,6 +187,15 @@ pub(crate) struct Saved {
     pub(crate) sinks: bool,
 }
 
+/// How things stand with a shard.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ShardAnswer {
+    /// Where the event time of its chains stands, by the head of the chain.
+    pub(crate) clocks: Vec<(OpId, ClockReport)>,
+    /// What its parts of the accumulators have come to.
+    pub(crate) accumulators: Totals,
+}
+
 /// What a shard tells the control thread.
 #[derive(Debug)]
 pub(crate) enum ShardEvent {
@@ -204,8 +214,10 @@ pub(crate) enum ShardEvent {
     Verified(ShardId),
     /// All its inputs have ended and all its output is passed on.
     Drained(ShardId),
-    /// Where the event time of its chains stands: the answer to a question.
-    EventTime(ShardId, u64, Vec<(OpId, ClockReport)>),
+    /// How things stand with it: the answer to a question.
+    Answer(ShardId, u64, ShardAnswer),
+    /// It takes no further step, and this is what its parts of the accumulators have come to.
+    Accumulated(Totals),
     /// It is closed.
     Closed(ShardId),
     /// It failed; it takes no further step.

@@ -181,8 +181,8 @@ impl Coordinator {
                 self.verified[shard.index()] = true;
                 return self.verified(store, now);
             }
-            // For whoever asked; not a matter of checkpoints.
-            ShardEvent::EventTime(..) => {}
+            // For whoever asked, and for the summary; not a matter of checkpoints.
+            ShardEvent::Answer(..) | ShardEvent::Accumulated(_) => {}
             ShardEvent::Drained(shard) => self.drained[shard.index()] = true,
             ShardEvent::Closed(shard) => {
                 self.closed[shard.index()] = true;

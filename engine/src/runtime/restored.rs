@@ -1,10 +1,11 @@
 //! A checkpoint on its way back into a job: what all shards look things up in while they open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::job_meta::JobMeta;
 use super::snapshot::{InputsSnapshot, OperatorSnapshot, PartitionSnapshot, ShardSnapshot};
+use crate::accumulator::Parts;
 use crate::arena::{Arena, ArenaConfig, PageLoader, PageNo, StateError};
 use crate::channel::{Batch, BatchShape, Frame, FrameError, OpenBatch, SavedFrames};
 use crate::checkpoint::codec::CodecError;
@@ -82,6 +83,31 @@ pub enum RestoreFailure {
         /// The tick of the job.
         now: Tick,
     },
+    /// An accumulator is of another kind than in the checkpoint.
+    #[error(
+        "accumulator `{name}` was a {then} when the checkpoint was written and is a {now} now; give it another name, or start with an \
+         empty state directory"
+    )]
+    AccumulatorChanged {
+        /// The accumulator.
+        name: String,
+        /// Its kind in the checkpoint.
+        then: String,
+        /// Its kind in the program.
+        now: &'static str,
+    },
+    /// What an accumulator wrote cannot be read.
+    #[error("what shard {shard} saved of accumulator `{name}` in checkpoint {epoch} cannot be read: {cause}")]
+    AccumulatorUnreadable {
+        /// The accumulator.
+        name: String,
+        /// The checkpoint.
+        epoch: Epoch,
+        /// The shard.
+        shard: ShardId,
+        /// What is wrong.
+        cause: CodecError,
+    },
     /// What the coordinator wrote cannot be read.
     #[error("the job metadata in checkpoint {epoch} cannot be read: {cause}")]
     JobMetadata {
@@ -144,6 +170,7 @@ impl Restored {
                 return Err(RestoreFailure::UnknownOperator { operator: unknown.clone() });
             }
         }
+        check_accumulators(&snapshots, plan)?;
         let chain_of = |name: &str| {
             plan.chains.iter().position(|chain| chain.ops.first().is_some_and(|op| plan.name(*op) == name))
         };
@@ -235,6 +262,30 @@ impl Restored {
         of_sink.filter(|cut| cut.shard.0 % shards == shard.0).cloned().collect()
     }
 
+    /// Adds what falls to a shard of what the accumulators had come to.
+    pub(crate) fn accumulators(
+        &self,
+        shard: ShardId,
+        shards: u16,
+        into: &mut Parts,
+    ) -> Result<(), RestoreFailure> {
+        for (old, snapshot) in self.snapshots.iter().enumerate() {
+            let old = ShardId(old as u16);
+            if old.0 % shards != shard.0 {
+                continue;
+            }
+            for part in &snapshot.accumulators {
+                into.merge_saved(part).map_err(|cause| RestoreFailure::AccumulatorUnreadable {
+                    name: part.name.clone(),
+                    epoch: self.epoch,
+                    shard: old,
+                    cause,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// The records that were on their way to an input of an operator and belong to this shard now: per producer, its frames in order. With the
     /// same number of shards the channels come back as they were; otherwise every record is routed again, and marks of event
     /// time, which concerned the old producers, are left out.
@@ -289,6 +340,27 @@ impl Restored {
         };
         Arena::restore(config, infos, Box::new(loader))
     }
+}
+
+/// Compares the kinds of accumulators with what they were. One that the program does not have any more is worth a warning only: nothing
+/// else depends on it.
+fn check_accumulators(snapshots: &[ShardSnapshot], plan: &Plan) -> Result<(), RestoreFailure> {
+    let parts = snapshots.iter().flat_map(|snapshot| &snapshot.accumulators);
+    let saved: BTreeMap<&str, &str> = parts.map(|part| (part.name.as_str(), part.kind.as_str())).collect();
+    for (name, then) in saved {
+        match plan.accumulators.iter().find(|(known, _)| known == name) {
+            Some((_, now)) if *now != then => {
+                let (name, then) = (name.to_owned(), then.to_owned());
+                return Err(RestoreFailure::AccumulatorChanged { name, then, now });
+            }
+            Some(_) => {}
+            None => tracing::warn!(
+                accumulator = name,
+                "the checkpoint holds an accumulator that the program does not have: what it had come to is forgotten"
+            ),
+        }
+    }
+    Ok(())
 }
 
 /// Picks the records that belong somewhere out of frames, and makes frames of them.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::control::{Control, Events, Phase, ShardEvent};
+use super::control::{Control, Events, Phase, ShardAnswer, ShardEvent};
 use super::driver::{Drive, Step};
 use super::metrics::{Gauges, StepKind};
 use super::saving::Saving;
 use super::snapshot::ShardSnapshot;
+use crate::accumulator::Parts;
 use crate::arena::{Arena, PageNo};
 use crate::checkpoint::DeltaWriter;
 use crate::disk::ShardDisk;
@@ -37,11 +38,20 @@ const ROUNDS_TO_RUN_OUT: usize = 256;
 /// How long a blocked shard waits before it looks again.
 const BLOCKED_WAIT: Duration = Duration::from_micros(50);
 
+/// What a program builds on a shard.
+pub(crate) struct BuiltShard {
+    /// In the order in which records pass through them.
+    pub(crate) segments: Vec<Box<dyn Segment>>,
+    /// The shard's parts of the job's accumulators.
+    pub(crate) accumulators: Parts,
+}
+
 /// A shard, built and open.
 pub(crate) struct Shard {
     id: ShardId,
     /// In the order in which records pass through them.
     segments: Vec<Box<dyn Segment>>,
+    accumulators: Parts,
     control: Arc<Control>,
     events: Events,
     disk: Box<dyn ShardDisk>,
@@ -58,7 +68,7 @@ pub(crate) struct Shard {
     trimmed: Epoch,
     positions_told: Epoch,
     drained: bool,
-    /// The newest question about event time that it has answered.
+    /// The newest question that it has answered.
     answered: u64,
     /// What dates the readings of the clock are.
     processing: ProcessingTime,
@@ -79,7 +89,7 @@ impl Shard {
     /// done at its first step.
     pub(crate) fn open(
         context: &OpenContext,
-        segments: Result<Vec<Box<dyn Segment>>, Box<Failure>>,
+        built: Result<BuiltShard, Box<Failure>>,
         control: Arc<Control>,
         events: Events,
         disk: Box<dyn ShardDisk>,
@@ -87,27 +97,32 @@ impl Shard {
     ) -> Shard {
         let epoch = context.restored_epoch();
         let opened = catch(|| {
-            let mut segments = segments?;
+            let BuiltShard { mut segments, mut accumulators } = built?;
+            if let Some(restored) = &context.restored {
+                let merged = restored.accumulators(context.shard, context.shards, &mut accumulators);
+                merged.map_err(|error| Failure::without_operator(Cause::fatal(error)))?;
+            }
             segments.iter_mut().try_for_each(|segment| segment.open(context))?;
             // Tables that were being dropped when the checkpoint was made are nobody's now.
             segments.iter_mut().filter_map(|segment| segment.arena()).for_each(Arena::discard_unclaimed);
-            Ok(segments)
+            Ok((segments, accumulators))
         });
         // Where nobody listens any more, the attempt is over and the phase says so.
-        let segments = match opened {
-            Ok(segments) => {
+        let (segments, accumulators) = match opened {
+            Ok(opened) => {
                 let _ = events.send(ShardEvent::Opened(context.shard));
-                segments
+                opened
             }
             Err((failure, _)) => {
                 let _ = events.send(ShardEvent::Failed(context.shard, failure));
-                Vec::new()
+                (Vec::new(), Parts::default())
             }
         };
         let restoring = segments.iter().map(|_| Some(PageNo(0))).collect();
         Shard {
             id: context.shard,
             segments,
+            accumulators,
             control,
             events,
             disk,
@@ -181,19 +196,26 @@ impl Shard {
             self.drained = true;
             self.tell(ShardEvent::Drained(self.id));
         }
-        let question = self.control.event_time_asked();
+        let question = self.control.asked();
         if question > self.answered {
             self.answer(question, now);
         }
         Ok(progress)
     }
 
-    /// Tells whoever asked where event time stands.
+    /// Tells whoever asked how things stand.
     #[cold]
     fn answer(&mut self, question: u64, now: Nanos) {
         self.answered = question;
-        let reports = self.segments.iter().map(|segment| (segment.head(), segment.clock_report(now)));
-        self.tell(ShardEvent::EventTime(self.id, question, reports.collect()));
+        let clocks =
+            self.segments.iter().map(|segment| (segment.head(), segment.clock_report(now))).collect();
+        let answer = ShardAnswer { clocks, accumulators: self.accumulators.totals() };
+        self.tell(ShardEvent::Answer(self.id, question, answer));
+    }
+
+    /// Tells what the accumulators have come to, for the job's summary.
+    fn tell_accumulated(&self) {
+        self.tell(ShardEvent::Accumulated(self.accumulators.totals()));
     }
 
     /// Switches all chains to an epoch at once: the shard, not the operator, is the process of the snapshot algorithm.
@@ -209,7 +231,8 @@ impl Shard {
                 arena.mark_for_rewrite([page.page]);
             }
         }
-        let mut snapshot = ShardSnapshot::default();
+        let accumulators = self.accumulators.save();
+        let mut snapshot = ShardSnapshot { accumulators, ..ShardSnapshot::default() };
         for (number, segment) in self.segments.iter_mut().enumerate() {
             // A chain may have to take the rest of a batch first: what fails there is its, and no record of a source.
             self.at_work = number;
@@ -459,9 +482,13 @@ impl Drive for Shard {
                 self.run_out(None, now);
                 return Step::Done;
             }
-            Phase::Stop => return Step::Done,
+            Phase::Stop => {
+                self.tell_accumulated();
+                return Step::Done;
+            }
             Phase::Finish => {
                 self.gauge();
+                self.tell_accumulated();
                 match self.close() {
                     Ok(()) => self.tell(ShardEvent::Closed(self.id)),
                     Err(failure) => self.tell(ShardEvent::Failed(self.id, failure)),
@@ -499,7 +526,7 @@ impl Drive for Shard {
             || self.control.aborted() > self.gave_up
             || (self.committing.is_none() && self.control.committed() > self.committed)
             || self.control.phase() != Phase::Run
-            || self.control.event_time_asked() > self.answered
+            || self.control.asked() > self.answered
             // A blocked shard is woken by whoever makes room.
             || (!self.blocked() && self.segments.iter().any(|segment| segment.has_input()))
     }

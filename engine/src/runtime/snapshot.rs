@@ -1,6 +1,7 @@
 //! What a shard notes at the moment it switches epoch: everything that does not lie in pages. It is written behind the pages of
 //! the shard's delta file; `docs/formats/delta.md` draws it.
 
+use crate::accumulator::SavedPart;
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{Epoch, ShardId, Timestamp};
 use crate::graph::Port;
@@ -93,6 +94,8 @@ pub struct ShardSnapshot {
     /// What producers had gathered but not sent before their switch position; comes after what lay on the rings.
     pub unsent: Vec<ChannelSnapshot>,
     pub sinks: Vec<SinkSnapshot>,
+    /// The shard's parts of the job's accumulators.
+    pub accumulators: Vec<SavedPart>,
 }
 
 fn put_layout(out: &mut Writer, layout: &Layout) {
@@ -182,6 +185,9 @@ impl ShardSnapshot {
         out.put_list(&self.sinks, |out, sink| {
             out.put_str(&sink.operator).put_list(&sink.committables, put_committable);
         });
+        out.put_list(&self.accumulators, |out, part| {
+            out.put_str(&part.name).put_str(&part.kind).put_bytes(&part.bytes);
+        });
         out.into_bytes()
     }
 
@@ -232,7 +238,14 @@ impl ShardSnapshot {
                 committables: input.list("cuts", 8, committable)?,
             })
         })?;
+        let accumulators = input.list("accumulators", 24, |input| {
+            Ok(SavedPart {
+                name: input.str("accumulator")?.to_owned(),
+                kind: input.str("kind of accumulator")?.to_owned(),
+                bytes: input.bytes("accumulated")?.to_vec(),
+            })
+        })?;
         input.finish()?;
-        Ok(ShardSnapshot { partitions, inputs, operators, in_rings, unsent, sinks })
+        Ok(ShardSnapshot { partitions, inputs, operators, in_rings, unsent, sinks, accumulators })
     }
 }

@@ -45,6 +45,7 @@ pub use paused::{Paused, PausedReader};
 
 use paused::Pauses;
 
+use crate::accumulator::{Accumulator, Accumulators};
 use crate::element::Timestamp;
 use crate::graph::Flow;
 use crate::job::Job;
@@ -86,6 +87,7 @@ struct Ran<O> {
     shards: u16,
     results: Vec<O>,
     late: u64,
+    accumulators: Accumulators,
 }
 
 /// The results of a program, which must be the same each way.
@@ -147,6 +149,18 @@ impl<O: Clone + Ord + Debug> Results<O> {
         };
         for run in &self.runs {
             assert_eq!(sorted(&run.results), sorted(expected), "{}", run.way);
+        }
+        self
+    }
+
+    /// An accumulator of the job has come to this.
+    ///
+    /// # Panics
+    /// It has come to something else: says which way.
+    #[track_caller]
+    pub fn accumulated<A: Accumulator + PartialEq>(&self, name: &str, expected: &A) -> &Self {
+        for run in &self.runs {
+            assert_eq!(run.accumulators.get::<A>(name), Ok(expected), "{}", run.way);
         }
         self
     }

@@ -37,6 +37,7 @@ pub(super) use by_hand::Settled;
 
 use super::seat::Seat;
 use super::sim_disk::{Random, SimDisk};
+use crate::accumulator::Accumulators;
 use crate::element::{Epoch, Nanos, ShardId};
 use crate::graph::Flow;
 use crate::job::attempts::{Attempts, Begun, End};
@@ -232,6 +233,11 @@ impl Simulation {
                 .map_or_else(|| self.attempts.metrics.clone(), |running| running.coordinator.metrics.clone()),
             restarts: self.attempts.restarts.done(),
         }
+    }
+
+    /// What the accumulators had come to when the job ended.
+    pub fn accumulators(&self) -> Accumulators {
+        self.attempts.accumulators()
     }
 
     /// Who waits for what: for a job that makes no progress.

@@ -89,6 +89,7 @@ where
             shards: most.unwrap_or(self.way.shards),
             results: self.sink.results(),
             late: self.simulation.metrics().late_records(),
+            accumulators: self.simulation.accumulators(),
         }
     }
 

@@ -8,7 +8,7 @@ use super::paused::Pauses;
 use super::scratch::ScratchDir;
 use super::{Once, Ran, Run, job};
 use crate::graph::Flow;
-use crate::job::{Job, JobHandle};
+use crate::job::{Job, JobHandle, Summary};
 
 /// How long a job may take to come to its pause, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,7 +55,9 @@ where
 /// Lets the job end, and looks at what came of it.
 fn finish<O: Clone>(way: String, shards: u16, running: JobHandle, sink: &Once<O>) -> Ran<O> {
     match running.wait() {
-        Ok(summary) => Ran { way, shards, results: sink.results(), late: summary.metrics.late_records() },
+        Ok(Summary { metrics, accumulators, .. }) => {
+            Ran { way, shards, results: sink.results(), late: metrics.late_records(), accumulators }
+        }
         Err(error) => panic!("{way}: {error}"),
     }
 }
