@@ -11,6 +11,7 @@ use crate::accumulator::{Accumulator, Parts};
 use crate::channel::{BatchShape, ChannelError, Inlet, Outlet};
 use crate::operator::side::Slot;
 use crate::operator::{Driven, OpId};
+use crate::params::Params;
 use crate::sink::Delivery;
 use crate::source::Replay;
 use crate::time::{Producers, Span, Tick};
@@ -487,6 +488,7 @@ impl GraphBuilder {
 #[derive(Clone)]
 pub struct Flow {
     pub(crate) graph: Rc<RefCell<GraphBuilder>>,
+    params: Params,
 }
 
 impl Flow {
@@ -495,9 +497,18 @@ impl Flow {
         self.graph.borrow().plan.tick
     }
 
-    /// Calls the program once, for a job with this tick, and checks what it built.
-    pub(crate) fn build(program: &dyn Fn(&Flow), tick: Tick) -> Result<Built, Vec<BuildError>> {
-        let flow = Flow { graph: Rc::new(RefCell::new(GraphBuilder::default())) };
+    /// The parameters of the job; see [`Job::params`](crate::job::Job::params).
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Calls the program once, for a job with this tick and these parameters, and checks what it built.
+    pub(crate) fn build(
+        program: &dyn Fn(&Flow),
+        tick: Tick,
+        params: &Params,
+    ) -> Result<Built, Vec<BuildError>> {
+        let flow = Flow { graph: Rc::new(RefCell::new(GraphBuilder::default())), params: params.clone() };
         flow.graph.borrow_mut().plan.tick = tick;
         program(&flow);
         let graph = std::mem::take(&mut *flow.graph.borrow_mut());

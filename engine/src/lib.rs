@@ -29,6 +29,7 @@ pub mod job;
 pub mod key;
 pub mod limits;
 pub mod operator;
+pub mod params;
 pub mod prelude;
 pub mod record;
 pub mod runtime;

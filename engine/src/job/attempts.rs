@@ -52,6 +52,8 @@ pub(crate) struct Attempts {
     pub(crate) metrics: CheckpointMetrics,
     /// What the shards of the last attempt said of their accumulators at their end.
     accumulated: Vec<Totals>,
+    /// How many shards have been opened so far, in all attempts.
+    opened: usize,
     program: Program,
     disk: Arc<dyn Disk>,
     store: Option<CheckpointStore>,
@@ -74,7 +76,7 @@ impl Attempts {
         drawn: HashSeed,
         processing: ProcessingTime,
     ) -> Result<Attempts, JobError> {
-        let built = Flow::build(&*program, job.tick)
+        let built = Flow::build(&*program, job.tick, &job.params)
             .map_err(|errors| JobError::Build { job: job.name.clone(), errors })?;
         for warning in built.plan.warnings() {
             tracing::warn!(job = job.name, "{warning}");
@@ -95,6 +97,7 @@ impl Attempts {
             restarts,
             metrics: CheckpointMetrics::default(),
             accumulated: Vec::new(),
+            opened: 0,
             program,
             disk,
             store,
@@ -133,6 +136,7 @@ impl Attempts {
             delta_dir: self.store.as_ref().map(CheckpointStore::delta_dir),
             restored,
             processing: self.processing,
+            params: self.job.params.clone(),
             #[cfg(feature = "planted-faults")]
             plant: self.plant,
         };
@@ -168,6 +172,13 @@ impl Attempts {
                 self.accumulated.push(totals);
                 return None;
             }
+            Some(ShardEvent::Opened(shard)) => {
+                self.opened += 1;
+                if self.opened == usize::from(self.job.shards) {
+                    self.warn_of_unasked_params();
+                }
+                coordinator.on_event(ShardEvent::Opened(shard), self.store.as_mut(), now)
+            }
             Some(event) => coordinator.on_event(event, self.store.as_mut(), now),
             None => coordinator.tick(self.store.as_mut(), now),
         };
@@ -183,6 +194,13 @@ impl Attempts {
                     true,
                 ))
             }
+        }
+    }
+
+    /// All functions have been opened, and have asked for the parameters that they know.
+    fn warn_of_unasked_params(&self) {
+        for warning in self.job.params.unasked() {
+            tracing::warn!(job = self.job.name, "{warning}");
         }
     }
 

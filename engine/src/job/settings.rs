@@ -10,6 +10,7 @@ use super::{JobHandle, Summary};
 use crate::element::Epoch;
 use crate::graph::Flow;
 use crate::limits::RING_BYTES_DEFAULT;
+use crate::params::Params;
 use crate::runtime::driver::DriverKind;
 use crate::runtime::restart::RestartStrategy;
 use crate::runtime::wait::WaitPolicy;
@@ -49,6 +50,7 @@ pub struct Job {
     pub(crate) overflow_bytes: u64,
     pub(crate) tick: Tick,
     pub(crate) clock: Option<Clock>,
+    pub(crate) params: Params,
 }
 
 impl Job {
@@ -74,6 +76,7 @@ impl Job {
             overflow_bytes: 256 * 1024 * 1024,
             tick: Tick::default(),
             clock: None,
+            params: Params::new(),
         }
     }
 
@@ -188,12 +191,20 @@ impl Job {
         self
     }
 
+    /// Parameters that the whole program can read (Flink's global job parameters): while it builds, as [`Flow::params`]; in functions,
+    /// as [`States::params`](crate::operator::process::States::params). Those that are given and that nobody has asked for when all
+    /// shards are open are logged as warnings: most likely they are misspelt.
+    pub fn params(mut self, params: Params) -> Job {
+        self.params = params;
+        self
+    }
+
     /// The plan of a program as text; nothing runs.
     ///
     /// # Errors
     /// [`JobError::Build`].
     pub fn explain(&self, program: impl Fn(&Flow)) -> Result<String, JobError> {
-        let built = Flow::build(&program, self.tick)
+        let built = Flow::build(&program, self.tick, &self.params)
             .map_err(|errors| JobError::Build { job: self.name.clone(), errors })?;
         Ok(built.plan.explain())
     }

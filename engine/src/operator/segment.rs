@@ -10,6 +10,7 @@ use crate::channel::Inlet;
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::{Plan, Port};
 use crate::key::HashSeed;
+use crate::params::Params;
 use crate::runtime::Waker;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
@@ -30,6 +31,7 @@ pub struct OpenContext {
     pub(crate) restored: Option<Arc<Restored>>,
     pub(crate) time: Arc<JobTime>,
     pub(crate) processing: ProcessingTime,
+    pub(crate) params: Params,
 }
 
 impl OpenContext {

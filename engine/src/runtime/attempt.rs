@@ -19,6 +19,7 @@ use crate::graph::{BuildError, ExchangeId, Flow, Lanes, Partitioner, Plan, Port}
 use crate::key::HashSeed;
 use crate::operator::segment::OpenContext;
 use crate::operator::{Cause, Failure, OpId};
+use crate::params::Params;
 use crate::time::{JobTime, ProcessingTime, Producers};
 
 /// A job's closure: builds the graph, on every shard.
@@ -39,6 +40,7 @@ pub(crate) struct AttemptSpec {
     pub(crate) delta_dir: Option<PathBuf>,
     pub(crate) restored: Option<Arc<Restored>>,
     pub(crate) processing: ProcessingTime,
+    pub(crate) params: Params,
     /// A fault for the simulator to find.
     #[cfg(feature = "planted-faults")]
     pub(crate) plant: Option<crate::testing::sim::Plant>,
@@ -117,6 +119,7 @@ fn build(
         restored: spec.restored.clone(),
         time,
         processing: spec.processing,
+        params: spec.params.clone(),
     };
     let built = build_program(&spec, ends);
     let writer = spec.delta_dir.map(|dir| DeltaWriter::new(shard, dir, FileHandle(0)));
@@ -128,7 +131,7 @@ fn build(
 
 fn build_program(spec: &AttemptSpec, ends: ShardEnds) -> Result<BuiltShard, Box<Failure>> {
     let failed = Failure::without_operator;
-    let built = Flow::build(&*spec.program, spec.plan.tick)
+    let built = Flow::build(&*spec.program, spec.plan.tick, &spec.params)
         .map_err(|mut errors| failed(Cause::fatal(errors.remove(0))))?;
     let (first, second) = (spec.plan.explain(), built.plan.explain());
     if first != second {

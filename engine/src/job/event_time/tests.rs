@@ -1,6 +1,7 @@
 use super::*;
 use crate::element::Nanos;
 use crate::graph::{Built, Flow};
+use crate::params::Params;
 use crate::prelude::*;
 use crate::testing::timed_script;
 use crate::time::{HeldBack, Tick, Ticks};
@@ -15,7 +16,7 @@ fn built() -> Built {
             .map(|result| result.value)
             .discard();
     };
-    Flow::build(&program, Tick::Millisecond).ok().unwrap()
+    Flow::build(&program, Tick::Millisecond, &Params::new()).ok().unwrap()
 }
 
 fn held(input: usize, watermark: i64) -> Standstill {

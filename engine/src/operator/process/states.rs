@@ -13,6 +13,7 @@ use crate::operator::failure::Cause;
 use crate::operator::segment::OpenContext;
 use crate::operator::store::{Contents, Opening, Store};
 use crate::operator::tables::Tables;
+use crate::params::Params;
 use crate::record::Record;
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::{StateError, Table};
@@ -38,6 +39,7 @@ pub struct States<'a, K: Key + ?Sized> {
     tables: Tables,
     timers: Timers<K>,
     overdue: Overdue,
+    params: &'a Params,
     /// The first thing that went wrong.
     failed: Option<Cause>,
 }
@@ -46,7 +48,8 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     pub(super) fn new(context: &'a OpenContext, op: OpId) -> Result<Self, Cause> {
         let mut opening = Opening::new(context, op)?;
         let timers = Timers::open(&mut opening)?;
-        Ok(States { opening, tables: Tables::default(), timers, overdue: Overdue::default(), failed: None })
+        let (tables, overdue, params) = (Tables::default(), Overdue::default(), &context.params);
+        Ok(States { opening, tables, timers, overdue, params, failed: None })
     }
 
     /// All is declared.
@@ -56,6 +59,11 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         }
         let overdue = Some(self.overdue);
         Ok(Kept { store: self.opening.finish()?, tables: self.tables, timers: self.timers, overdue })
+    }
+
+    /// The parameters of the job; see [`Job::params`](crate::job::Job::params).
+    pub fn params(&self) -> &'a Params {
+        self.params
     }
 
     /// One value per key under this name. A state that the checkpoint does not know begins empty.

@@ -98,6 +98,7 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
                 restored: restored.clone(),
                 time: Arc::new(JobTime::new(0, &[])),
                 processing: ProcessingTime::from_epoch(Tick::Millisecond),
+                params: crate::params::Params::new(),
             };
             let mut operator = (self.make)();
             operator.open(&context).unwrap_or_else(|failure| panic!("{}", failure.cause));
