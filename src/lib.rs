@@ -36,5 +36,9 @@ struct TriggersGuide;
 struct JoinsGuide;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/guide/partitioning.md")]
+struct PartitioningGuide;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/guide/process-functions.md")]
 struct ProcessFunctionsGuide;

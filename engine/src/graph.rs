@@ -95,6 +95,10 @@ pub enum Partitioner {
     Hash,
     /// To all shards in turn.
     Rebalance,
+    /// To any shard, at random.
+    Shuffle,
+    /// To the shard that a function of the program's own says.
+    Custom,
     /// To the same shard.
     Forward,
     /// To the first shard.
@@ -108,6 +112,8 @@ impl Partitioner {
         match self {
             Partitioner::Hash => "HASH",
             Partitioner::Rebalance => "REBALANCE",
+            Partitioner::Shuffle => "SHUFFLE",
+            Partitioner::Custom => "CUSTOM",
             Partitioner::Forward => "FORWARD",
             Partitioner::Global => "GLOBAL",
             Partitioner::Broadcast => "BROADCAST",

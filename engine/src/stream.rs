@@ -24,6 +24,7 @@ mod ends;
 mod exchanges;
 mod folds;
 mod interval_joins;
+mod partitioners;
 mod process;
 mod sides;
 mod sources;

@@ -82,23 +82,185 @@ fn pt_01_any_value_can_be_the_key() {
     );
 }
 
-#[test]
-fn pt_03_rebalance_deals_in_turn() {
+/// What each of so many shards saw, of those that saw anything: sorted.
+fn by_shard(shards: u16, program: impl Fn(&Flow, Seen<u64>) + Send + Sync + 'static) -> Vec<Vec<u64>> {
     let seen: Seen<u64> = Seen::default();
     let records = seen.clone();
-    run(4, move |flow| {
-        let records = records.clone();
-        // The source has one partition, and so one producer.
-        flow.source("numbers", script(0u64..8))
-            .rebalance()
-            .for_each(move |n, _| records.lock().unwrap().push((thread::current().id(), *n)));
-    });
+    run(shards, move |flow| program(flow, records.clone()));
     let mut dealt: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (shard, n) in seen.lock().unwrap().iter() {
         dealt.entry(format!("{shard:?}")).or_default().push(*n);
     }
     let mut dealt: Vec<Vec<u64>> = dealt.into_values().collect();
     dealt.sort();
+    dealt
+}
+
+fn note(seen: &Seen<u64>, n: u64) {
+    seen.lock().unwrap().push((thread::current().id(), n));
+}
+
+#[test]
+fn pt_02_shuffle_gives_every_shard_the_same_share() {
+    let shuffled = || {
+        by_shard(4, |flow, seen| {
+            flow.source("numbers", script(0u64..10_000).pace(1_000))
+                .shuffle(7)
+                .for_each(move |n, _| note(&seen, *n));
+        })
+    };
+    let dealt = shuffled();
+    assert_eq!(dealt.iter().map(Vec::len).sum::<usize>(), 10_000);
+    assert_eq!(dealt.len(), 4);
+    assert!(
+        dealt.iter().all(|shard| (2_375..=2_625).contains(&shard.len())),
+        "{:?}",
+        dealt.iter().map(Vec::len)
+    );
+    // The same seed, the same shards.
+    assert_eq!(dealt, shuffled());
+}
+
+#[test]
+fn pt_05_global_gives_all_to_one_shard() {
+    let dealt = by_shard(4, |flow, seen| {
+        flow.source("numbers", script(0u64..100)).global().for_each(move |n, _| note(&seen, *n));
+    });
+    assert_eq!(dealt, [(0..100).collect::<Vec<_>>()]);
+}
+
+#[test]
+fn pt_07_broadcast_gives_every_shard_the_same_in_order() {
+    let dealt = by_shard(4, |flow, seen| {
+        flow.source("numbers", script([3u64, 1, 2]))
+            .broadcast()
+            .views()
+            .for_each(move |n, _| note(&seen, *n));
+    });
+    assert_eq!(dealt, [[3, 1, 2]; 4]);
+}
+
+#[test]
+fn pt_08_a_partitioner_of_the_programs_own() {
+    let dealt = by_shard(2, |flow, seen| {
+        flow.source("numbers", script(1u64..=4))
+            .partition_custom(|n| *n, |k, shards| (*k as usize % 2) % shards)
+            .for_each(move |n, _| note(&seen, *n));
+    });
+    assert_eq!(dealt, [[1, 3], [2, 4]]);
+}
+
+#[test]
+fn pt_08_a_shard_that_there_is_not_is_named() {
+    let error = Job::new("out of range")
+        .shards(2)
+        .oversubscribe(true)
+        .run(|flow| {
+            flow.source("numbers", script([5u64]))
+                .map(|n| n + 1)
+                .name("next")
+                .partition_custom(|n| *n, |_, _| 7)
+                .discard();
+        })
+        .unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.contains("`next`") && said.contains("shard 7 for the key 6, but there are 2 shards"),
+        "{said}"
+    );
+}
+
+#[test]
+fn pt_02_08_whatever_the_partitioner_nothing_is_lost() {
+    let doubled: Vec<u64> = (0..20).map(|n| n * 2).collect();
+    every_way(20, |flow, run| {
+        flow.source("numbers", run.source(0u64..20)).shuffle(1).map(|n| n * 2).sink("out", run.sink());
+    })
+    .are(&doubled);
+    every_way(20, |flow, run| {
+        flow.source("numbers", run.source(0u64..20))
+            .partition_custom(|n| *n, |n, shards| *n as usize % shards)
+            .map(|n| n * 2)
+            .sink("out", run.sink());
+    })
+    .are(&doubled);
+    every_way(20, |flow, run| {
+        flow.source("numbers", run.source(0u64..20)).global().map(|n| n * 2).sink("out", run.sink());
+    })
+    .are(&doubled);
+}
+
+#[test]
+fn pt_09_an_exchange_keeps_the_order_of_each_sender_and_receiver() {
+    let dealt = by_shard(3, |flow, seen| {
+        flow.source("numbers", script(0u64..3_000).pace(100))
+            .shuffle(3)
+            .for_each(move |n, _| note(&seen, *n));
+    });
+    // One partition: one sender.
+    assert!(dealt.iter().all(|shard| shard.is_sorted()), "{dealt:?}");
+}
+
+#[test]
+fn ex_06_what_can_be_chained_is_chained() {
+    let plan = Job::new("chains").explain(|flow| {
+        flow.source("numbers", script(0u64..8))
+            .map(|n| n + 1)
+            .filter(|_| true)
+            .key_by(|n| *n)
+            .count()
+            .discard();
+    });
+    assert_eq!(
+        plan.unwrap(),
+        "chain 0: numbers -> map -> filter --HASH--> count\nchain 1: count -> discard\n"
+    );
+}
+
+#[test]
+fn ex_07_chains_are_cut_where_the_program_says_so() {
+    let plan = Job::new("chains").explain(|flow| {
+        flow.source("numbers", script(0u64..8))
+            .map(|n| n + 1)
+            .start_new_chain()
+            .map(|n| n + 1)
+            .map(|n| n + 1)
+            .discard();
+    });
+    assert_eq!(
+        plan.unwrap(),
+        "chain 0: numbers -> map --FORWARD--> new_chain\nchain 1: new_chain -> map-2 -> map-3 -> discard\n"
+    );
+    let plan = Job::new("chains").explain(|flow| {
+        flow.source("numbers", script(0u64..8))
+            .map(|n| n + 1)
+            .isolated(|numbers| numbers.map(|n| n + 1))
+            .map(|n| n + 1)
+            .discard();
+    });
+    assert_eq!(
+        plan.unwrap(),
+        "chain 0: numbers -> map --FORWARD--> new_chain\nchain 1: new_chain -> map-2 --FORWARD--> new_chain-2\n\
+         chain 2: new_chain-2 -> map-3 -> discard\n"
+    );
+    every_way(5, |flow, run| {
+        flow.source("numbers", run.source(0u64..5))
+            .map(|n| n + 1)
+            .start_new_chain()
+            .map(|n| n + 1)
+            .isolated(|numbers| numbers.map(|n| n + 1))
+            .map(|n| n + 1)
+            .sink("out", run.sink());
+    })
+    .are(&[4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn pt_03_rebalance_deals_in_turn() {
+    // The source has one partition, and so one producer.
+    let dealt = by_shard(4, |flow, seen| {
+        flow.source("numbers", script(0u64..8)).rebalance().for_each(move |n, _| note(&seen, *n));
+    });
     assert_eq!(dealt, [[0, 4], [1, 5], [2, 6], [3, 7]]);
 }
 

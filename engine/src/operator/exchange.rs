@@ -1,5 +1,10 @@
 //! The tail of a chain that ends in an exchange: routes each record to the shard that is to have it.
 
+mod deal;
+
+pub use deal::PartitionOutOfRange;
+pub(crate) use deal::{AtRandom, Choice, Dealt, InTurn};
+
 use std::task::Poll;
 
 use super::failure::{Blame, Cause, Failure, raise};
@@ -180,6 +185,8 @@ macro_rules! exchange_control {
     };
 }
 
+use exchange_control;
+
 /// An exchange by the hash of a key.
 pub(crate) struct HashExchange<F> {
     key: F,
@@ -225,45 +232,6 @@ where
 }
 
 impl<F> Tail for HashExchange<F> {
-    exchange_control!();
-}
-
-/// An exchange that deals records to all shards in turn (Flink's `rebalance`).
-pub(crate) struct Rebalance {
-    next: usize,
-    outlets: Outlets,
-}
-
-impl Rebalance {
-    pub(crate) fn new(outlets: Outlets) -> Self {
-        Rebalance { next: 0, outlets }
-    }
-
-    fn opened(&mut self, context: &OpenContext) {
-        self.outlets.open(context);
-        // Producers start at different consumers, so that few records do not all meet at shard 0.
-        self.next = context.shard.index();
-    }
-}
-
-impl<C: Chain> Push<C> for Rebalance
-where
-    C::Record: Record,
-{
-    #[inline(always)]
-    fn push(&mut self, item: C::Item<'_>, at: Timestamp) {
-        let target = self.next;
-        self.next = if target + 1 == self.outlets.lanes.len() { 0 } else { target + 1 };
-        let appended = C::append_unkeyed(&item, at, &mut self.outlets.lanes[target]);
-        self.outlets.appended(appended);
-    }
-
-    fn tail(&mut self) -> &mut dyn Tail {
-        self
-    }
-}
-
-impl Tail for Rebalance {
     exchange_control!();
 }
 
@@ -351,6 +319,8 @@ pub(crate) fn belongs(
         // A copy of what is broadcast goes with its own records: see `Opening::copied_table`.
         Partitioner::Broadcast => to.0 == shard.0 % before,
         // Dealt by the old channel, so that order within it is kept.
-        Partitioner::Rebalance | Partitioner::Forward => (from.0.wrapping_add(to.0)) % shards == shard.0,
+        Partitioner::Rebalance | Partitioner::Shuffle | Partitioner::Custom | Partitioner::Forward => {
+            (from.0.wrapping_add(to.0)) % shards == shard.0
+        }
     }
 }

@@ -4,13 +4,13 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::exchanges::{Input, begin};
+use super::partitioners::{Dealing, arrive};
 use super::{Keyed, Stream};
 use crate::graph::Partitioner;
 use crate::key::Key;
 use crate::operator::exchange::{Broadcast, Forward};
 use crate::operator::keyed::FromExchange;
 use crate::operator::process::{BroadcastProcessing, KeyedBroadcastProcessing};
-use crate::operator::views::Views;
 use crate::operator::{BroadcastProcess, Chain, KeyedBroadcastProcess};
 use crate::record::Record;
 
@@ -34,10 +34,17 @@ impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
     #[track_caller]
     pub fn broadcast(self) -> BroadcastStream<T> {
         let in_order = self.unkeyed(Partitioner::Global, Forward::new);
-        let ordered: Stream<T, FromExchange<Views<T>>> =
-            begin(vec![in_order], "broadcast", false, Location::caller(), Views::new);
+        let ordered: Dealing<T> = arrive(in_order, "broadcast", Location::caller());
         let input = ordered.unkeyed(Partitioner::Broadcast, Broadcast::new);
         BroadcastStream { input, types: PhantomData }
+    }
+}
+
+impl<B: Record> BroadcastStream<B> {
+    /// The records as views on every shard: for stateless work that each shard is to do for itself.
+    #[track_caller]
+    pub fn views(self) -> Dealing<B> {
+        arrive(self.input, "views", Location::caller())
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Path, Stream};
 use crate::channel::BatchShape;
 use crate::graph::{ExchangeId, Flow, Partitioner, Port};
 use crate::key::Key;
-use crate::operator::exchange::{ByRef, ByValue, Forward, HashExchange, KeyFn, Outlets, Rebalance};
+use crate::operator::exchange::{ByRef, ByValue, Forward, HashExchange, KeyFn, Outlets};
 use crate::operator::keyed::{FromExchange, InputEnd, Operator};
 use crate::operator::views::Views;
 use crate::operator::{Chain, OpId, Push};
@@ -48,13 +48,6 @@ impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
         let exchange =
             end_in_exchange(chain, path, Partitioner::Hash, shape, |outlets| HashExchange::new(key, outlets));
         Keyed { flow, exchange, timed, types: PhantomData }
-    }
-
-    /// Deals the records to all shards in turn (Flink's `rebalance`): evens out load where the sources are uneven.
-    #[track_caller]
-    pub fn rebalance(self) -> Stream<T, FromExchange<Views<T>>> {
-        let input = self.unkeyed(Partitioner::Rebalance, Rebalance::new);
-        begin(vec![input], "rebalance", false, Location::caller(), Views::new)
     }
 
     /// Ends the chain in an exchange without keys.
