@@ -47,9 +47,10 @@ pub use failure::{Cause, Failure};
 pub use flat_map::Out;
 pub use join::{JoinContext, JoinFunction, ProcessJoin};
 pub use process::{
-    BroadcastContext, BroadcastMap, BroadcastMaps, BroadcastProcess, BroadcastReadContext, CoProcess,
-    KeyedBroadcastProcess, KeyedCoProcess, KeyedContext, KeyedProcess, NamedTimer, Process, ProcessContext,
-    States, Timer, ValueState,
+    AggregatingAt, AggregatingState, BroadcastContext, BroadcastMap, BroadcastMaps, BroadcastProcess,
+    BroadcastReadContext, CoProcess, KeyedBroadcastProcess, KeyedCoProcess, KeyedContext, KeyedProcess,
+    ListAt, ListState, MapAt, MapKey, MapState, NamedTimer, Process, ProcessContext, ReducingAt,
+    ReducingState, States, Timer, ValueState,
 };
 pub use side::Tag;
 pub use value::Value;

@@ -1,5 +1,7 @@
 //! One value per key.
 
+mod collections;
+
 use millstream::prelude::*;
 
 use crate::ways::every_way;

@@ -10,7 +10,7 @@
 //! +-----------+-----------+--------------------------------------------+
 //! ```
 //!
-//! The part has a fixed width `w`. The hash is that of the stream's key, so that its other state is reached without hashing again.
+//! The part has a fixed width `w`, or tells by itself where it ends. The hash is that of the stream's key, so that its other state is reached without hashing again.
 //!
 //! # Hash
 //!
@@ -20,7 +20,7 @@
 #![allow(unsafe_code)] // the promises of `Key` are made here
 
 use super::hash::{mix, of_bytes};
-use super::part::{KeyText, cut, cut_array};
+use super::part::{KeyText, cut_array};
 use super::{HashSeed, Key, KeyPart, KeyShape, KeySink};
 use crate::element::{KEY_GROUPS, KeyHash};
 use crate::record::{Layout, key_layout};
@@ -29,7 +29,7 @@ use crate::record::{Layout, key_layout};
 const GROUP_BITS: u32 = KEY_GROUPS.trailing_zeros();
 const HASH_BYTES: usize = 8;
 
-/// A key `K` of the stream together with a part `S`, whose encoding has a fixed width (and is not empty).
+/// A key `K` of the stream together with a part `S`, whose encoding is not empty.
 ///
 /// Tables of sub-keys are used through [`Sub::encode_parts`] and [`Sub::split`], with keys as they travel: a hash and an encoding.
 ///
@@ -59,12 +59,10 @@ impl<K: Key, S: KeyPart> Sub<K, S> {
 }
 
 impl<K: Key + ?Sized, S: KeyPart> Sub<K, S> {
-    const PART_BYTES: usize = match S::WIDTH {
+    /// The width of the part, where it is fixed.
+    const PART_BYTES: Option<usize> = match S::WIDTH {
         Some(0) => panic!("the part of a sub-key has at least one byte"),
-        Some(width) => width,
-        None => panic!(
-            "the part of a sub-key has a fixed width: an integer, a `bool`, a byte array or a tuple of these"
-        ),
+        width => width,
     };
 
     /// Puts the stored bytes into `out`, in place of what is there, and gives the sub-key's hash. `hash` and `key` are those of the
@@ -73,7 +71,7 @@ impl<K: Key + ?Sized, S: KeyPart> Sub<K, S> {
     pub fn encode_parts(hash: KeyHash, key: &[u8], part: &S, out: &mut Vec<u8>) -> KeyHash {
         out.clear();
         part.put(out);
-        debug_assert!(out.len() == Self::PART_BYTES);
+        debug_assert!(Self::PART_BYTES.is_none_or(|width| out.len() == width));
         out.extend_from_slice(&hash.0.to_le_bytes());
         out.extend_from_slice(key);
         Self::hash_parts(hash, part)
@@ -82,7 +80,7 @@ impl<K: Key + ?Sized, S: KeyPart> Sub<K, S> {
     /// The hash of a sub-key.
     #[inline]
     pub fn hash_parts(hash: KeyHash, part: &S) -> KeyHash {
-        const { assert!(Self::PART_BYTES > 0) };
+        const { assert!(!matches!(Self::PART_BYTES, Some(0))) };
         let mut words = Words { hash: hash.0, word: 0, bits: 0 };
         part.put(&mut words);
         let below = u64::MAX >> GROUP_BITS;
@@ -99,9 +97,8 @@ impl<K: Key + ?Sized, S: KeyPart> Sub<K, S> {
 
     /// The part of stored bytes alone.
     #[inline]
-    pub fn part(bytes: &[u8]) -> S::Owned {
-        let mut part = bytes;
-        S::take(&mut cut(&mut part, Self::PART_BYTES))
+    pub fn part(mut bytes: &[u8]) -> S::Owned {
+        S::take(&mut bytes)
     }
 }
 
@@ -138,16 +135,16 @@ impl KeySink for Words {
     }
 }
 
-// SAFETY: the part has a fixed width, so the stored bytes tell part, hash and key apart, and with them the sub-key is given; where the
+// SAFETY: the part has a fixed width, or no encoding of it is the beginning of another one; so the stored bytes tell part, hash and key apart, and with them the sub-key is given; where the
 // key's encoding is empty, its hash is a bijection of it. The width is that of the three together. Hash and bytes are functions of
 // part, key and seed that are the same everywhere.
 unsafe impl<K: Key + ?Sized, S: KeyPart> Key for Sub<K, S> {
     type Owned = (KeyHash, K::Owned, S::Owned);
 
-    const SHAPE: KeyShape = match K::SHAPE {
-        KeyShape::InHash => KeyShape::Fixed(Self::PART_BYTES + HASH_BYTES),
-        KeyShape::Fixed(width) => KeyShape::Fixed(Self::PART_BYTES + HASH_BYTES + width),
-        KeyShape::Var => KeyShape::Var,
+    const SHAPE: KeyShape = match (K::SHAPE, Self::PART_BYTES) {
+        (KeyShape::InHash, Some(part)) => KeyShape::Fixed(part + HASH_BYTES),
+        (KeyShape::Fixed(width), Some(part)) => KeyShape::Fixed(part + HASH_BYTES + width),
+        (KeyShape::Var, _) | (_, None) => KeyShape::Var,
     };
 
     /// The seed is the one that the sub-key was made with.
@@ -171,7 +168,7 @@ unsafe impl<K: Key + ?Sized, S: KeyPart> Key for Sub<K, S> {
 
     fn show(_: KeyHash, bytes: &[u8], seed: HashSeed) -> String {
         let mut part = KeyText::default();
-        S::show(&mut &bytes[..Self::PART_BYTES], &mut part);
+        S::show(&mut &bytes[..], &mut part);
         let (_, hash, key) = Self::split(bytes);
         format!("{} with {}", K::show(hash, key, seed), part.into_string())
     }
@@ -230,7 +227,9 @@ mod tests {
             round_trip(word, at);
             round_trip(wide, window);
             round_trip(text.clone(), number);
-            round_trip((text, word), (at, name));
+            round_trip((text.clone(), word), (at, name));
+            round_trip(word, text.clone());
+            round_trip(text.clone(), (text, number));
         }
     }
 

@@ -34,16 +34,12 @@ impl<K: Key + ?Sized, V: Record> AnyTable for Table<K, V> {
 
 /// Tables by the numbers that their handles hold.
 #[derive(Default)]
-pub(crate) struct Tables(Vec<(&'static str, Box<dyn AnyTable>)>);
+pub(crate) struct Tables(Vec<(String, Box<dyn AnyTable>)>);
 
 impl Tables {
     /// Adds a table, and gives its number.
-    pub(crate) fn push<K: Key + ?Sized, V: Record>(
-        &mut self,
-        name: &'static str,
-        table: Table<K, V>,
-    ) -> usize {
-        self.0.push((name, Box::new(table)));
+    pub(crate) fn push<K: Key + ?Sized, V: Record>(&mut self, name: &str, table: Table<K, V>) -> usize {
+        self.0.push((name.to_owned(), Box::new(table)));
         self.0.len() - 1
     }
 

@@ -1,6 +1,11 @@
 //! What a process function can do while it handles a record or a timer.
 
+use std::marker::PhantomData;
+
 use super::broadcast::BroadcastMap;
+use super::folding_state::{AggregatingAt, AggregatingState, ReducingAt, ReducingState};
+use super::list_state::{ListAt, ListState};
+use super::map_state::{MapAt, MapKey, MapState};
 use super::states::{Kept, ValueState};
 use super::timers::NamedTimer;
 use crate::element::{KeyHash, Timestamp};
@@ -10,7 +15,7 @@ use crate::operator::failure::{Cause, raise};
 use crate::operator::side::Tag;
 use crate::record::{Record, View};
 use crate::state::StateError;
-use crate::window::TimeDomain;
+use crate::window::{Aggregate, TimeDomain};
 
 /// The key at hand, its states, timers and clocks, and where output goes: given to a [`KeyedProcess`](super::KeyedProcess) with each record
 /// and each timer.
@@ -86,6 +91,48 @@ impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
         let value = self.get(state)?;
         self.clear(state);
         Some(value)
+    }
+
+    /// The key's list.
+    ///
+    /// # Panics
+    /// Where the handle was not declared in `open`.
+    pub fn list<T: Record>(&mut self, state: &ListState<T>) -> ListAt<'_, K, T> {
+        let slots = state
+            .slots
+            .expect("a state is used that was not declared: do so in `open`, with states.list(..)");
+        let (op, key) = (self.op, (self.hash, self.key));
+        ListAt { op, kept: self.kept, slots, key, element: PhantomData }
+    }
+
+    /// The key's map.
+    ///
+    /// # Panics
+    /// Where the handle was not declared in `open`.
+    pub fn map<Q: MapKey, V: Record>(&mut self, state: &MapState<Q, V>) -> MapAt<'_, K, Q, V> {
+        let slots =
+            state.slots.expect("a state is used that was not declared: do so in `open`, with states.map(..)");
+        let (op, key) = (self.op, (self.hash, self.key));
+        MapAt { op, kept: self.kept, slots, key, types: PhantomData }
+    }
+
+    /// What the key's values are reduced to.
+    ///
+    /// # Panics
+    /// Where the handle was not declared in `open`.
+    pub fn reducing<'b, V: Record>(&'b mut self, state: &'b ReducingState<V>) -> ReducingAt<'b, K, V> {
+        ReducingAt::new(self.op, self.kept, (self.hash, self.key), state)
+    }
+
+    /// What the key's values are aggregated to.
+    ///
+    /// # Panics
+    /// Where the handle was not declared in `open`.
+    pub fn aggregating<'b, T: Record, A: Aggregate<T>>(
+        &'b mut self,
+        state: &'b AggregatingState<T, A>,
+    ) -> AggregatingAt<'b, K, T, A> {
+        AggregatingAt::new(self.op, self.kept, (self.hash, self.key), state)
     }
 
     /// What a broadcast map holds under a key. Only a broadcast record can change it.

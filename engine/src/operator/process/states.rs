@@ -1,13 +1,17 @@
 //! The states that a process function declares, and how it reaches them.
 
 use std::marker::PhantomData;
+use std::rc::Rc;
 
 use super::broadcast::BroadcastMap;
+use super::folding_state::{AggregatingState, ReducingState};
+use super::list_state::{Head, ListSlots, ListState};
+use super::map_state::{MapKey, MapSlots, MapState};
 use super::timers::{NamedTimer, Timers};
 use crate::arena::Arena;
 use crate::checkpoint::codec::Writer;
 use crate::element::{KeyHash, Timestamp};
-use crate::key::Key;
+use crate::key::{Key, Sub};
 use crate::operator::OpId;
 use crate::operator::failure::Cause;
 use crate::operator::segment::OpenContext;
@@ -18,7 +22,7 @@ use crate::record::Record;
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::{StateError, Table};
 use crate::timers::Overdue;
-use crate::window::TimeDomain;
+use crate::window::{Aggregate, TimeDomain};
 
 /// One value per key (Flink's `ValueState`): what [`States::value`] gives, to be kept in a field of the function.
 pub struct ValueState<V> {
@@ -58,7 +62,8 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
             return Err(cause);
         }
         let overdue = Some(self.overdue);
-        Ok(Kept { store: self.opening.finish()?, tables: self.tables, timers: self.timers, overdue })
+        let store = self.opening.finish()?;
+        Ok(Kept { store, tables: self.tables, timers: self.timers, overdue, sub_key: Vec::new() })
     }
 
     /// The parameters of the job; see [`Job::params`](crate::job::Job::params).
@@ -68,14 +73,60 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
 
     /// One value per key under this name. A state that the checkpoint does not know begins empty.
     pub fn value<V: Record>(&mut self, name: &'static str) -> ValueState<V> {
-        let slot = match self.opening.table::<K, V>(name) {
+        ValueState { slot: self.table::<K, V>(name), value: PhantomData }
+    }
+
+    /// A list per key under this name.
+    pub fn list<T: Record>(&mut self, name: &'static str) -> ListState<T> {
+        let heads = self.table::<K, Head>(name);
+        let elements = self.table::<Sub<K, u64>, T>(&format!("{name} elements"));
+        let slots = heads.zip(elements).map(|(heads, elements)| ListSlots { heads, elements });
+        ListState { slots, element: PhantomData }
+    }
+
+    /// A map per key under this name.
+    pub fn map<Q: MapKey, V: Record>(&mut self, name: &'static str) -> MapState<Q, V> {
+        let values = self.table::<Sub<K, Q>, V>(name);
+        let numbers = self.table::<Sub<K, Q>, u64>(&format!("{name} numbers"));
+        let order = self.table::<Sub<K, u64>, Q>(&format!("{name} order"));
+        let sizes = self.table::<K, u64>(&format!("{name} sizes"));
+        let slots = match (values, numbers, order, sizes) {
+            (Some(values), Some(numbers), Some(order), Some(sizes)) => {
+                Some(MapSlots { values, numbers, order, sizes })
+            }
+            _ => None,
+        };
+        MapState { slots, types: PhantomData }
+    }
+
+    /// What the values of a key are reduced to, under this name: the first value, changed by `reduce` for each further one.
+    pub fn reducing<V: Record>(
+        &mut self,
+        name: &'static str,
+        reduce: impl Fn(&mut V, V) + 'static,
+    ) -> ReducingState<V> {
+        ReducingState { slot: self.table::<K, V>(name), reduce: Some(Rc::new(reduce)) }
+    }
+
+    /// What the values of a key are aggregated to, under this name.
+    pub fn aggregating<T: Record, A: Aggregate<T>>(
+        &mut self,
+        name: &'static str,
+        aggregate: A,
+    ) -> AggregatingState<T, A> {
+        let slot = self.table::<K, A::Acc>(name);
+        AggregatingState { slot, aggregate: Some(Rc::new(aggregate)), value: PhantomData }
+    }
+
+    /// A table of this name, by its number.
+    fn table<Q: Key + ?Sized, V: Record>(&mut self, name: &str) -> Option<usize> {
+        match self.opening.table::<Q, V>(name) {
             Ok(table) => Some(self.tables.push(name, table)),
             Err(cause) => {
                 self.failed.get_or_insert(cause);
                 None
             }
-        };
-        ValueState { slot, value: PhantomData }
+        }
     }
 
     /// A map under this name of which every shard has a copy, for a [`KeyedBroadcastProcess`](super::KeyedBroadcastProcess).
@@ -122,6 +173,8 @@ pub(super) struct Kept<K: Key + ?Sized> {
     pub(super) timers: Timers<K>,
     /// What becomes of timers that are overdue when the clock is first looked at.
     overdue: Option<Overdue>,
+    /// A sub-key on its way into a table.
+    sub_key: Vec<u8>,
 }
 
 impl<K: Key + ?Sized> Kept<K> {
@@ -134,12 +187,18 @@ impl<K: Key + ?Sized> Kept<K> {
         Ok(())
     }
 
+    /// All tables, the arena they lie in, and room for a sub-key.
+    #[inline]
+    pub(super) fn parts(&mut self) -> (&mut Tables, &mut Arena, &mut Vec<u8>) {
+        (&mut self.tables, self.store.arena(), &mut self.sub_key)
+    }
+
     /// The table of a state, and the arena it lies in.
     ///
     /// # Panics
     /// Where the handle was not declared in `open`.
     #[inline]
-    fn parts<V: Record>(&mut self, state: &ValueState<V>) -> (&mut Table<K, V>, &mut Arena) {
+    fn value<V: Record>(&mut self, state: &ValueState<V>) -> (&mut Table<K, V>, &mut Arena) {
         (self.tables.of(state.slot), self.store.arena())
     }
 
@@ -148,7 +207,7 @@ impl<K: Key + ?Sized> Kept<K> {
         state: &ValueState<V>,
         (hash, key): (KeyHash, &[u8]),
     ) -> Result<Option<V>, StateError> {
-        let (table, arena) = self.parts(state);
+        let (table, arena) = self.value(state);
         table.get(arena, hash, key, V::owned)
     }
 
@@ -158,7 +217,7 @@ impl<K: Key + ?Sized> Kept<K> {
         (hash, key): (KeyHash, &[u8]),
         value: &V,
     ) -> Result<(), StateError> {
-        let (table, arena) = self.parts(state);
+        let (table, arena) = self.value(state);
         table.insert(arena, hash, key, value).map(drop)
     }
 
@@ -167,7 +226,7 @@ impl<K: Key + ?Sized> Kept<K> {
         state: &ValueState<V>,
         (hash, key): (KeyHash, &[u8]),
     ) -> Result<bool, StateError> {
-        let (table, arena) = self.parts(state);
+        let (table, arena) = self.value(state);
         table.remove(arena, hash, key)
     }
 
