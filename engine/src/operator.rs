@@ -42,7 +42,7 @@ pub(crate) mod views;
 pub(crate) mod window;
 
 pub use buckets::{Elements, PerKey, PerWindow, ProcessWindow, ProcessWindowContext, WindowStates};
-pub use exchange::PartitionOutOfRange;
+pub use exchange::{KeyChanged, PartitionOutOfRange};
 pub use failure::{Cause, Failure};
 pub use flat_map::Out;
 pub use join::{JoinContext, JoinFunction, ProcessJoin};

@@ -1,5 +1,6 @@
 //! Which shard a record goes to.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
@@ -168,6 +169,33 @@ fn pt_08_a_shard_that_there_is_not_is_named() {
         said.contains("`next`") && said.contains("shard 7 for the key 6, but there are 2 shards"),
         "{said}"
     );
+}
+
+#[test]
+fn pp_09_a_key_function_that_is_not_deterministic_is_named() {
+    let error = Job::new("restless key")
+        .shards(2)
+        .oversubscribe(true)
+        .run(|flow| {
+            let calls = Cell::new(0u64);
+            flow.source("numbers", script([5u64, 6]))
+                .event_time(Watermarks::monotonous(), |n| *n as i64 * 10)
+                .key_by(move |n| {
+                    calls.set(calls.get() + 1);
+                    (*n, format!("call {}", calls.get()))
+                })
+                .count()
+                .name("per key")
+                .discard();
+        })
+        .unwrap_err();
+    let JobError::Failed { failure, restarts, .. } = &error else { panic!("{error}") };
+    assert_eq!(*restarts, 0);
+    assert_eq!(failure.operator.as_deref(), Some("numbers"));
+    assert_eq!(failure.event_time.map(|at| at.0), Some(50));
+    assert!(failure.place.is_some(), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("`per key`") && said.contains("call 1") && said.contains("call 2"), "{said}");
 }
 
 #[test]

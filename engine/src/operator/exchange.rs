@@ -1,9 +1,12 @@
 //! The tail of a chain that ends in an exchange: routes each record to the shard that is to have it.
 
 mod deal;
+mod key_check;
 
 pub use deal::PartitionOutOfRange;
 pub(crate) use deal::{AtRandom, Choice, Dealt, InTurn};
+pub use key_check::KeyChanged;
+use key_check::check;
 
 use std::task::Poll;
 
@@ -63,6 +66,8 @@ pub(crate) struct Outlets {
     /// One for each shard, or one to the same shard.
     lanes: Vec<Outlet>,
     partitioner: Partitioner,
+    /// Whether the next record is the first one after there was room for a batch.
+    batch_begins: bool,
 }
 
 impl Outlets {
@@ -76,7 +81,8 @@ impl Outlets {
     ) -> Result<Self, ChannelError> {
         let to = lanes.consumer(exchange);
         let lanes = lanes.outlets(exchange, shape)?;
-        Ok(Outlets { op, to, to_name: String::new(), shard: ShardId(0), shards: 1, lanes, partitioner })
+        let (to_name, shard) = (String::new(), ShardId(0));
+        Ok(Outlets { op, to, to_name, shard, shards: 1, lanes, partitioner, batch_begins: true })
     }
 
     pub(crate) fn open(&mut self, context: &OpenContext) {
@@ -86,6 +92,7 @@ impl Outlets {
     }
 
     pub(crate) fn ready(&mut self) -> bool {
+        self.batch_begins = true;
         self.lanes.iter_mut().all(Outlet::ready)
     }
 
@@ -214,8 +221,14 @@ where
         let outlets = &mut self.outlets;
         let seed = self.seed;
         let shards = outlets.shards;
-        let appended = self.key.with_key(C::by_ref(&item), outlets.op, |key| {
+        let again = cfg!(debug_assertions) || outlets.batch_begins;
+        let record = C::by_ref(&item);
+        let appended = self.key.with_key(record, outlets.op, |key| {
             let hash = key.hash(seed);
+            if again {
+                outlets.batch_begins = false;
+                check(&self.key, record, outlets.op, &outlets.to_name, (key, hash), seed);
+            }
             // Apart, so that with one shard nothing waits for the hash.
             if shards == 1 {
                 C::append(&item, at, hash, key, outlets.lane())
