@@ -40,5 +40,9 @@ struct JoinsGuide;
 struct PartitioningGuide;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/guide/state.md")]
+struct StateGuide;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/guide/process-functions.md")]
 struct ProcessFunctionsGuide;

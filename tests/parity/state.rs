@@ -1,6 +1,7 @@
 //! One value per key.
 
 mod collections;
+mod ttl;
 
 use millstream::prelude::*;
 

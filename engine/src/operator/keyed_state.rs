@@ -36,6 +36,8 @@ pub(crate) struct OperatorState {
     operator: String,
     mine: KeyGroups,
     declared: Vec<StateSnapshot>,
+    /// States that the program knows it has no more: what a checkpoint holds of them may be lost.
+    let_go: Vec<String>,
 }
 
 /// A state of an operator, by its name: what the tables are made for that hold it.
@@ -69,7 +71,7 @@ impl OperatorState {
         };
         let arena = arena.map_err(|error| Box::new(Failure::of(op, Cause::state(error))))?;
         let mine = KeyGroups::of_shard(context.shard, context.shards);
-        Ok(OperatorState { arena, operator, mine, declared: Vec::new() })
+        Ok(OperatorState { arena, operator, mine, declared: Vec::new(), let_go: Vec::new() })
     }
 
     /// Says that the operator has a state. Its layouts are compared with what the checkpoint was written with.
@@ -116,13 +118,21 @@ impl OperatorState {
     pub(crate) fn refuse_others(&self, context: &OpenContext) -> Result<(), Cause> {
         let saved = context.restored.iter().flat_map(|restored| restored.operators(&self.operator));
         let mut saved = saved.flat_map(|(_, snapshot)| &snapshot.states);
-        match saved.find(|then| self.declared.iter().all(|now| now.state != then.state)) {
+        let is_unknown = |then: &&StateSnapshot| {
+            self.declared.iter().all(|now| now.state != then.state) && !self.let_go.contains(&then.state)
+        };
+        match saved.find(is_unknown) {
             None => Ok(()),
             Some(unknown) => Err(Cause::fatal(RestoreFailure::UnknownState {
                 operator: self.operator.clone(),
                 state: unknown.state.clone(),
             })),
         }
+    }
+
+    /// What the checkpoint may hold of a state by this name is not wanted.
+    pub(crate) fn let_go(&mut self, state: String) {
+        self.let_go.push(state);
     }
 
     /// The name of the operator.

@@ -43,6 +43,7 @@ mod context;
 mod folding_state;
 mod keyed;
 mod list_state;
+mod lives;
 mod map_state;
 mod plain;
 mod running;
@@ -50,6 +51,8 @@ mod states;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod ttl;
+mod wheel;
 
 pub use broadcast::{BroadcastContext, BroadcastMap, KeyedBroadcastProcess, KeyedBroadcastProcessing};
 pub use broadcast_plain::{BroadcastMaps, BroadcastProcess, BroadcastProcessing, BroadcastReadContext};
@@ -60,5 +63,6 @@ pub use keyed::{KeyedProcess, KeyedProcessing};
 pub use list_state::{ListAt, ListState};
 pub use map_state::{MapAt, MapKey, MapState};
 pub use plain::{CoProcess, CoProcessing, FlatMapBoth, MapBoth, Process, ProcessContext, Processing};
-pub use states::{States, ValueState};
+pub use states::{Expiring, States, ValueState};
 pub use timers::{NamedTimer, Timer};
+pub use ttl::Ttl;

@@ -14,6 +14,7 @@ use crate::key::Key;
 use crate::record::Record;
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::{Table, TableMeta};
+use crate::time::Tick;
 use crate::timers::{SavedTimers, TimerQueue};
 
 /// The arena of an operator, once all that lies in it has been declared.
@@ -153,6 +154,16 @@ impl<'a> Opening<'a> {
             }
         }
         Ok(table)
+    }
+
+    /// What the checkpoint may hold of a table of this name is not wanted.
+    pub(crate) fn let_go(&mut self, name: String) {
+        self.states.let_go(name);
+    }
+
+    /// What a tick of the job means.
+    pub(crate) fn tick(&self) -> Tick {
+        self.context.plan.tick
     }
 
     /// The table of this name, of which every shard has a copy. After a rescaling it is that of the shard whose place this one has taken, which

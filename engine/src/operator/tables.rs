@@ -14,6 +14,27 @@ trait AnyTable {
     fn meta(&self) -> TableMeta;
     fn len(&self) -> u64;
     fn remove(&mut self, arena: &mut Arena, hash: KeyHash, key: &[u8]) -> Result<bool, StateError>;
+    fn insert_raw(
+        &mut self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<bool, StateError>;
+    fn get_raw(
+        &self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), StateError>;
+    fn walk_raw(
+        &self,
+        arena: &mut Arena,
+        between: (KeyHash, KeyHash),
+        pages: usize,
+        each: &mut dyn FnMut(KeyHash, &[u8], &[u8]),
+    ) -> Result<Option<KeyHash>, StateError>;
     fn as_any(&mut self) -> &mut dyn Any;
 }
 
@@ -26,6 +47,33 @@ impl<K: Key + ?Sized, V: Record> AnyTable for Table<K, V> {
     }
     fn remove(&mut self, arena: &mut Arena, hash: KeyHash, key: &[u8]) -> Result<bool, StateError> {
         Table::remove(self, arena, hash, key)
+    }
+    fn insert_raw(
+        &mut self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<bool, StateError> {
+        Table::insert_raw(self, arena, hash, key, value)
+    }
+    fn get_raw(
+        &self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), StateError> {
+        Table::get_raw(self, arena, hash, key, show).map(drop)
+    }
+    fn walk_raw(
+        &self,
+        arena: &mut Arena,
+        (from, to): (KeyHash, KeyHash),
+        pages: usize,
+        each: &mut dyn FnMut(KeyHash, &[u8], &[u8]),
+    ) -> Result<Option<KeyHash>, StateError> {
+        Table::walk_raw(self, arena, from, to, pages, each)
     }
     fn as_any(&mut self) -> &mut dyn Any {
         self
@@ -64,6 +112,47 @@ impl Tables {
         key: &[u8],
     ) -> Result<bool, StateError> {
         self.0[number].1.remove(arena, hash, key)
+    }
+
+    /// Puts an archived value into the table of this number; see [`Table::insert_raw`].
+    pub(crate) fn insert_raw(
+        &mut self,
+        number: usize,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<bool, StateError> {
+        self.0[number].1.insert_raw(arena, hash, key, value)
+    }
+
+    /// Shows an archived value of the table of this number, if it is there.
+    pub(crate) fn get_raw(
+        &self,
+        number: usize,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        show: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), StateError> {
+        self.0[number].1.get_raw(arena, hash, key, show)
+    }
+
+    /// Walks through the table of this number; see [`Table::walk_raw`].
+    pub(crate) fn walk_raw(
+        &self,
+        number: usize,
+        arena: &mut Arena,
+        between: (KeyHash, KeyHash),
+        pages: usize,
+        each: &mut dyn FnMut(KeyHash, &[u8], &[u8]),
+    ) -> Result<Option<KeyHash>, StateError> {
+        self.0[number].1.walk_raw(arena, between, pages, each)
+    }
+
+    /// Whether the table of this number is empty.
+    pub(crate) fn is_empty(&self, number: usize) -> bool {
+        self.0[number].1.len() == 0
     }
 
     /// The most keys that a table has.

@@ -212,7 +212,7 @@ fn ks_03_map_state() {
 }
 
 /// The mean of numbers.
-struct Mean;
+pub(super) struct Mean;
 
 impl Aggregate<u64> for Mean {
     type Acc = [u64; 2];

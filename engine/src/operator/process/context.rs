@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use super::broadcast::BroadcastMap;
 use super::folding_state::{AggregatingAt, AggregatingState, ReducingAt, ReducingState};
 use super::list_state::{ListAt, ListState};
+use super::lives::Moment;
 use super::map_state::{MapAt, MapKey, MapState};
-use super::states::{Kept, ValueState};
+use super::states::{Kept, ValueState, declared};
 use super::timers::NamedTimer;
 use crate::element::{KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
@@ -37,7 +38,14 @@ pub(super) struct Clocks {
     pub(super) processing: Timestamp,
 }
 
-impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
+impl Clocks {
+    /// What time it is for state, where what is at hand has this event time.
+    pub(super) fn moment(self, at: Timestamp) -> Moment {
+        Moment { at, watermark: self.watermark, processing: self.processing }
+    }
+}
+
+impl<'a, K: Key + ?Sized, U> KeyedContext<'a, K, U> {
     /// The key of the record, or of the timer.
     pub fn key(&self) -> K::Owned {
         K::decode(self.hash, self.key, self.seed)
@@ -70,19 +78,22 @@ impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
 
     /// What is kept for the key, if anything.
     pub fn get<V: Record>(&mut self, state: &ValueState<V>) -> Option<V> {
-        let got = self.kept.get(state, (self.hash, self.key));
+        let (at, moment) = self.at_hand();
+        let got = self.kept.get(declared(state.slot), &moment, at);
         self.check(got)
     }
 
     /// Keeps a value for the key.
     pub fn set<V: Record>(&mut self, state: &ValueState<V>, value: V) {
-        let set = self.kept.set(state, (self.hash, self.key), &value);
+        let (at, moment) = self.at_hand();
+        let set = self.kept.set(declared(state.slot), &moment, at, &value);
         self.check(set);
     }
 
     /// Keeps nothing for the key any more. Says whether there was something.
     pub fn clear<V: Record>(&mut self, state: &ValueState<V>) -> bool {
-        let removed = self.kept.remove(state, (self.hash, self.key));
+        let (at, moment) = self.at_hand();
+        let removed = self.kept.remove::<V>(declared(state.slot), &moment, at);
         self.check(removed)
     }
 
@@ -98,11 +109,8 @@ impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
     /// # Panics
     /// Where the handle was not declared in `open`.
     pub fn list<T: Record>(&mut self, state: &ListState<T>) -> ListAt<'_, K, T> {
-        let slots = state
-            .slots
-            .expect("a state is used that was not declared: do so in `open`, with states.list(..)");
-        let (op, key) = (self.op, (self.hash, self.key));
-        ListAt { op, kept: self.kept, slots, key, element: PhantomData }
+        let (op, slots, (key, moment)) = (self.op, declared(state.slots), self.at_hand());
+        ListAt { op, kept: self.kept, slots, key, moment, element: PhantomData }
     }
 
     /// The key's map.
@@ -110,10 +118,8 @@ impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
     /// # Panics
     /// Where the handle was not declared in `open`.
     pub fn map<Q: MapKey, V: Record>(&mut self, state: &MapState<Q, V>) -> MapAt<'_, K, Q, V> {
-        let slots =
-            state.slots.expect("a state is used that was not declared: do so in `open`, with states.map(..)");
-        let (op, key) = (self.op, (self.hash, self.key));
-        MapAt { op, kept: self.kept, slots, key, types: PhantomData }
+        let (op, slots, (key, moment)) = (self.op, declared(state.slots), self.at_hand());
+        MapAt { op, kept: self.kept, slots, key, moment, types: PhantomData }
     }
 
     /// What the key's values are reduced to.
@@ -121,7 +127,8 @@ impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
     /// # Panics
     /// Where the handle was not declared in `open`.
     pub fn reducing<'b, V: Record>(&'b mut self, state: &'b ReducingState<V>) -> ReducingAt<'b, K, V> {
-        ReducingAt::new(self.op, self.kept, (self.hash, self.key), state)
+        let at_hand = self.at_hand();
+        ReducingAt::new(self.op, self.kept, at_hand, state)
     }
 
     /// What the key's values are aggregated to.
@@ -132,7 +139,8 @@ impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
         &'b mut self,
         state: &'b AggregatingState<T, A>,
     ) -> AggregatingAt<'b, K, T, A> {
-        AggregatingAt::new(self.op, self.kept, (self.hash, self.key), state)
+        let at_hand = self.at_hand();
+        AggregatingAt::new(self.op, self.kept, at_hand, state)
     }
 
     /// What a broadcast map holds under a key. Only a broadcast record can change it.
@@ -206,6 +214,11 @@ impl<K: Key + ?Sized, U> KeyedContext<'_, K, U> {
         let Kept { store, timers, .. } = &mut *self.kept;
         let deleted = timers.of(domain).delete(store.arena(), at, self.hash, self.key);
         self.check(deleted)
+    }
+
+    /// The key at hand, and what time it is for its state.
+    fn at_hand(&self) -> ((KeyHash, &'a [u8]), Moment) {
+        ((self.hash, self.key), self.clocks.moment(self.at))
     }
 
     /// State that cannot be read or written ends the job's attempt.

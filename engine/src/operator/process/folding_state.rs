@@ -3,7 +3,8 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use super::states::Kept;
+use super::lives::Moment;
+use super::states::{Kept, ValueSlot, declared};
 use crate::element::KeyHash;
 use crate::key::Key;
 use crate::operator::OpId;
@@ -14,7 +15,7 @@ use crate::window::Aggregate;
 
 /// What values are reduced to, per key (Flink's `ReducingState`): what [`States::reducing`](super::States::reducing) gives.
 pub struct ReducingState<V> {
-    pub(super) slot: Option<usize>,
+    pub(super) slot: Option<ValueSlot>,
     pub(super) reduce: Option<Rc<dyn Fn(&mut V, V)>>,
 }
 
@@ -27,7 +28,7 @@ impl<V> Default for ReducingState<V> {
 
 /// What values are aggregated to, per key (Flink's `AggregatingState`): what [`States::aggregating`](super::States::aggregating) gives.
 pub struct AggregatingState<T, A> {
-    pub(super) slot: Option<usize>,
+    pub(super) slot: Option<ValueSlot>,
     pub(super) aggregate: Option<Rc<A>>,
     pub(super) value: PhantomData<fn() -> T>,
 }
@@ -43,30 +44,25 @@ impl<T, A> Default for AggregatingState<T, A> {
 struct Accumulator<'a, K: Key + ?Sized, V> {
     op: OpId,
     kept: &'a mut Kept<K>,
-    slot: Option<usize>,
+    slot: ValueSlot,
     key: (KeyHash, &'a [u8]),
+    moment: Moment,
     value: PhantomData<fn() -> V>,
 }
 
 impl<K: Key + ?Sized, V: Record> Accumulator<'_, K, V> {
     fn update<R>(&mut self, init: impl FnOnce() -> V, change: impl FnOnce(&mut V) -> R) -> R {
-        let (hash, key) = self.key;
-        let (tables, arena, _) = self.kept.parts();
-        let updated = tables.of::<K, V>(self.slot).update(arena, hash, key, init, change);
+        let updated = self.kept.update(self.slot, &self.moment, self.key, init, change);
         self.check(updated)
     }
 
     fn get(&mut self) -> Option<V> {
-        let (hash, key) = self.key;
-        let (tables, arena, _) = self.kept.parts();
-        let got = tables.of::<K, V>(self.slot).get(arena, hash, key, V::owned);
+        let got = self.kept.get(self.slot, &self.moment, self.key);
         self.check(got)
     }
 
     fn clear(&mut self) -> bool {
-        let (hash, key) = self.key;
-        let (tables, arena, _) = self.kept.parts();
-        let removed = tables.of::<K, V>(self.slot).remove(arena, hash, key);
+        let removed = self.kept.remove::<V>(self.slot, &self.moment, self.key);
         self.check(removed)
     }
 
@@ -86,10 +82,11 @@ impl<'a, K: Key + ?Sized, V: Record> ReducingAt<'a, K, V> {
     pub(super) fn new(
         op: OpId,
         kept: &'a mut Kept<K>,
-        key: (KeyHash, &'a [u8]),
+        (key, moment): ((KeyHash, &'a [u8]), Moment),
         state: &'a ReducingState<V>,
     ) -> Self {
-        let accumulator = Accumulator { op, kept, slot: state.slot, key, value: PhantomData };
+        let accumulator =
+            Accumulator { op, kept, slot: declared(state.slot), key, moment, value: PhantomData };
         let reduce = state.reduce.as_deref();
         ReducingAt {
             accumulator,
@@ -133,10 +130,11 @@ impl<'a, K: Key + ?Sized, T: Record, A: Aggregate<T>> AggregatingAt<'a, K, T, A>
     pub(super) fn new(
         op: OpId,
         kept: &'a mut Kept<K>,
-        key: (KeyHash, &'a [u8]),
+        (key, moment): ((KeyHash, &'a [u8]), Moment),
         state: &'a AggregatingState<T, A>,
     ) -> Self {
-        let accumulator = Accumulator { op, kept, slot: state.slot, key, value: PhantomData };
+        let accumulator =
+            Accumulator { op, kept, slot: declared(state.slot), key, moment, value: PhantomData };
         let aggregate = state.aggregate.as_deref();
         let aggregate = aggregate.expect("a state is used that was not declared: do so in `open`");
         AggregatingAt { accumulator, aggregate }

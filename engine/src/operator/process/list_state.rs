@@ -1,14 +1,18 @@
 //! A list per key: appending costs the element, whatever the length.
 //!
-//! Elements are numbered. Each lies by itself under (key, number); a head per key says which numbers there are.
+//! Elements are numbered. Each lies by itself under (key, number); a head per key says which numbers there may be. Where an element in the
+//! middle has expired, its number stays unused.
 
 use std::marker::PhantomData;
 
-use super::states::Kept;
+use super::lives::{Moment, Standing};
+use super::states::{Kept, Parts};
+use crate::arena::Arena;
 use crate::element::KeyHash;
 use crate::key::{Key, Sub};
 use crate::operator::OpId;
 use crate::operator::failure::{Cause, raise};
+use crate::operator::tables::Tables;
 use crate::record::{Record, View};
 use crate::state::StateError;
 
@@ -25,15 +29,16 @@ impl<T> Default for ListState<T> {
     }
 }
 
-/// The numbers of a list's tables.
+/// The numbers of a list's tables, and of its elements' lives.
 #[derive(Clone, Copy)]
 pub(super) struct ListSlots {
     pub(super) heads: usize,
     pub(super) elements: usize,
+    pub(super) life: Option<usize>,
 }
 
-/// The numbers of the first element of a list, and of the next one to come.
-pub(super) type Head = [u64; 2];
+/// The numbers of the first element of a list, and of the next one to come; and how many elements there are.
+pub(super) type Head = [u64; 3];
 
 /// The list of the key at hand: what [`KeyedContext::list`](super::KeyedContext::list) gives.
 pub struct ListAt<'a, K: Key + ?Sized, T> {
@@ -41,6 +46,7 @@ pub struct ListAt<'a, K: Key + ?Sized, T> {
     pub(super) kept: &'a mut Kept<K>,
     pub(super) slots: ListSlots,
     pub(super) key: (KeyHash, &'a [u8]),
+    pub(super) moment: Moment,
     pub(super) element: PhantomData<fn() -> T>,
 }
 
@@ -75,11 +81,10 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
         all
     }
 
-    /// How many elements there are.
+    /// How many elements there are; among them, those that have expired and have not been taken out yet.
     pub fn len(&mut self) -> u64 {
         let head = self.head();
-        let [first, next] = self.check(head).unwrap_or_default();
-        next - first
+        self.check(head).map_or(0, |[_, _, len]| len)
     }
 
     /// Whether there are none.
@@ -95,48 +100,54 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
 
     fn head(&mut self) -> Result<Option<Head>, StateError> {
         let (hash, key) = self.key;
-        let (tables, arena, _) = self.kept.parts();
+        let Parts { tables, arena, .. } = self.kept.parts();
         tables.of::<K, Head>(Some(self.slots.heads)).get(arena, hash, key, |head| *head)
     }
 
     fn try_add(&mut self, element: &T) -> Result<(), StateError> {
         let (hash, key) = self.key;
-        let (tables, arena, sub) = self.kept.parts();
+        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
         let heads = tables.of::<K, Head>(Some(self.slots.heads));
-        let number = heads.update(
-            arena,
-            hash,
-            key,
-            || [0, 0],
-            |head| {
-                head[1] += 1;
-                head[1] - 1
-            },
-        )?;
-        let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub);
+        let next = |head: &mut Head| {
+            head[1] += 1;
+            head[2] += 1;
+            head[1] - 1
+        };
+        let number = heads.update(arena, hash, key, || [0, 0, 0], next)?;
+        let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
         let elements = tables.of::<Sub<K, u64>, T>(Some(self.slots.elements));
-        elements.insert(arena, sub_hash, sub, element).map(drop)
+        elements.insert(arena, sub_hash, sub_key, element)?;
+        lives.written(self.slots.life, tables, arena, &self.moment, (sub_hash, sub_key), true)
     }
 
     fn try_each(&mut self, mut each: impl FnMut(&View<T>)) -> Result<(), StateError> {
-        let Some([first, next]) = self.head()? else { return Ok(()) };
+        let Some([first, next, _]) = self.head()? else { return Ok(()) };
         let (hash, key) = self.key;
-        let (tables, arena, sub) = self.kept.parts();
-        let elements = tables.of::<Sub<K, u64>, T>(Some(self.slots.elements));
+        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
         for number in first..next {
-            let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub);
-            elements.get(arena, sub_hash, sub, &mut each)?;
+            let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
+            let at = (sub_hash, &sub_key[..]);
+            let standing = lives.read(self.slots.life, tables, arena, &self.moment, at)?;
+            if standing != Standing::Expired {
+                let elements = tables.of::<Sub<K, u64>, T>(Some(self.slots.elements));
+                elements.get(arena, sub_hash, sub_key, &mut each)?;
+            }
+            if standing != Standing::Alive {
+                lives.forget(self.slots.life, tables, arena, at)?;
+            }
         }
         Ok(())
     }
 
     fn try_clear(&mut self) -> Result<(), StateError> {
-        let Some([first, next]) = self.head()? else { return Ok(()) };
+        let Some([first, next, _]) = self.head()? else { return Ok(()) };
         let (hash, key) = self.key;
-        let (tables, arena, sub) = self.kept.parts();
+        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
         for number in first..next {
-            let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub);
-            tables.remove(self.slots.elements, arena, sub_hash, sub)?;
+            let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
+            if tables.remove(self.slots.elements, arena, sub_hash, sub_key)? {
+                lives.removed(self.slots.life, tables, arena, (sub_hash, sub_key))?;
+            }
         }
         tables.remove(self.slots.heads, arena, hash, key).map(drop)
     }
@@ -145,4 +156,26 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
     fn check<R>(&self, result: Result<R, StateError>) -> R {
         result.unwrap_or_else(|error| raise(self.op, Cause::state(error)))
     }
+}
+
+/// An element has expired and was taken out: its list forgets its number.
+pub(super) fn forget_number<K: Key + ?Sized>(
+    heads: usize,
+    tables: &mut Tables,
+    arena: &mut Arena,
+    sub_key: &[u8],
+) -> Result<(), StateError> {
+    let (number, hash, key) = Sub::<K, u64>::split(sub_key);
+    let heads = tables.of::<K, Head>(Some(heads));
+    let left = heads.modify(arena, hash, key, |head| {
+        head[2] = head[2].saturating_sub(1);
+        if head[0] == number {
+            head[0] += 1;
+        }
+        head[2]
+    })?;
+    if left == Some(0) {
+        heads.remove(arena, hash, key)?;
+    }
+    Ok(())
 }

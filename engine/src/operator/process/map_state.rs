@@ -5,11 +5,14 @@
 
 use std::marker::PhantomData;
 
-use super::states::Kept;
+use super::lives::{Moment, Standing};
+use super::states::{Kept, Parts};
+use crate::arena::Arena;
 use crate::element::KeyHash;
 use crate::key::{Key, KeyPart, Sub};
 use crate::operator::OpId;
 use crate::operator::failure::{Cause, raise};
+use crate::operator::tables::Tables;
 use crate::record::{Record, View};
 use crate::state::StateError;
 
@@ -42,6 +45,7 @@ pub(super) struct MapSlots {
     pub(super) order: usize,
     /// How many entries there are, by key.
     pub(super) sizes: usize,
+    pub(super) life: Option<usize>,
 }
 
 /// The map of the key at hand: what [`KeyedContext::map`](super::KeyedContext::map) gives.
@@ -50,6 +54,7 @@ pub struct MapAt<'a, K: Key + ?Sized, Q, V> {
     pub(super) kept: &'a mut Kept<K>,
     pub(super) slots: MapSlots,
     pub(super) key: (KeyHash, &'a [u8]),
+    pub(super) moment: Moment,
     pub(super) types: PhantomData<fn() -> (Q, V)>,
 }
 
@@ -61,10 +66,7 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
 
     /// Shows the value of an entry where it lies, if there is one.
     pub fn view<R>(&mut self, of: &Q, show: impl FnOnce(&View<V>) -> R) -> Option<R> {
-        let (hash, key) = self.key;
-        let (tables, arena, sub) = self.kept.parts();
-        let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub);
-        let shown = tables.of::<Sub<K, Q>, V>(Some(self.slots.values)).get(arena, sub_hash, sub, show);
+        let shown = self.try_view(of, show);
         self.check(shown)
     }
 
@@ -118,7 +120,7 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
         all
     }
 
-    /// How many entries there are.
+    /// How many entries there are; among them, those that have expired and have not been taken out yet.
     pub fn len(&mut self) -> u64 {
         let size = self.size();
         self.check(size)
@@ -137,17 +139,26 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
 
     fn size(&mut self) -> Result<u64, StateError> {
         let (hash, key) = self.key;
-        let (tables, arena, _) = self.kept.parts();
+        let Parts { tables, arena, .. } = self.kept.parts();
         let size = tables.of::<K, u64>(Some(self.slots.sizes)).get(arena, hash, key, |size| *size)?;
         Ok(size.unwrap_or(0))
     }
 
+    fn try_view<R>(&mut self, of: &Q, show: impl FnOnce(&View<V>) -> R) -> Result<Option<R>, StateError> {
+        let (hash, key) = self.key;
+        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
+        let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub_key);
+        let entries = (self.slots.values, self.slots.life);
+        lives.view::<Sub<K, Q>, V, R>(tables, arena, entries, &self.moment, (sub_hash, sub_key), show)
+    }
+
     fn try_put(&mut self, of: &Q, value: &V) -> Result<bool, StateError> {
         let (hash, key) = self.key;
-        let (tables, arena, sub) = self.kept.parts();
-        let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub);
+        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
+        let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub_key);
         let values = tables.of::<Sub<K, Q>, V>(Some(self.slots.values));
-        let new = values.insert(arena, sub_hash, sub, value)?;
+        let new = values.insert(arena, sub_hash, sub_key, value)?;
+        lives.written(self.slots.life, tables, arena, &self.moment, (sub_hash, sub_key), new)?;
         if new {
             self.number(of, sub_hash)?;
         }
@@ -161,15 +172,20 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
         change: impl FnOnce(&mut V) -> R,
     ) -> Result<R, StateError> {
         let (hash, key) = self.key;
-        let (tables, arena, sub) = self.kept.parts();
-        let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub);
+        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
+        let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub_key);
+        let standing = lives.read(self.slots.life, tables, arena, &self.moment, (sub_hash, sub_key))?;
+        if standing == Standing::Expired {
+            lives.forget(self.slots.life, tables, arena, (sub_hash, sub_key))?;
+        }
         let values = tables.of::<Sub<K, Q>, V>(Some(self.slots.values));
         let mut new = false;
         let init = || {
             new = true;
             init()
         };
-        let result = values.update(arena, sub_hash, sub, init, change)?;
+        let result = values.update(arena, sub_hash, sub_key, init, change)?;
+        lives.written(self.slots.life, tables, arena, &self.moment, (sub_hash, sub_key), new)?;
         if new {
             self.number(of, sub_hash)?;
         }
@@ -180,66 +196,53 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
     fn number(&mut self, of: &Q, sub_hash: KeyHash) -> Result<(), StateError> {
         let (hash, key) = self.key;
         let slots = self.slots;
-        let (tables, arena, sub) = self.kept.parts();
+        let Parts { tables, arena, sub_key, .. } = self.kept.parts();
         let sizes = tables.of::<K, u64>(Some(slots.sizes));
-        let number = sizes.update(
-            arena,
-            hash,
-            key,
-            || 0,
-            |size| {
-                *size += 1;
-                *size - 1
-            },
-        )?;
-        tables.of::<Sub<K, Q>, u64>(Some(slots.numbers)).insert(arena, sub_hash, sub, &number)?;
-        let place = Sub::<K, u64>::encode_parts(hash, key, &number, sub);
-        tables.of::<Sub<K, u64>, Q>(Some(slots.order)).insert(arena, place, sub, of)?;
-        Ok(())
+        let next = |size: &mut u64| {
+            *size += 1;
+            *size - 1
+        };
+        let number = sizes.update(arena, hash, key, || 0, next)?;
+        tables.of::<Sub<K, Q>, u64>(Some(slots.numbers)).insert(arena, sub_hash, sub_key, &number)?;
+        let place = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
+        tables.of::<Sub<K, u64>, Q>(Some(slots.order)).insert(arena, place, sub_key, of).map(drop)
     }
 
     fn try_remove(&mut self, of: &Q) -> Result<bool, StateError> {
         let (hash, key) = self.key;
         let slots = self.slots;
-        let last = self.size()?.saturating_sub(1);
-        let (tables, arena, sub) = self.kept.parts();
-        let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub);
-        if !tables.remove(slots.values, arena, sub_hash, sub)? {
+        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
+        let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub_key);
+        let standing = lives.read(slots.life, tables, arena, &self.moment, (sub_hash, sub_key))?;
+        if !tables.remove(slots.values, arena, sub_hash, sub_key)? {
             return Ok(false);
         }
-        let numbers = tables.of::<Sub<K, Q>, u64>(Some(slots.numbers));
-        let number = numbers.get(arena, sub_hash, sub, |number| *number)?.unwrap_or(last);
-        numbers.remove(arena, sub_hash, sub)?;
-        let order = tables.of::<Sub<K, u64>, Q>(Some(slots.order));
-        let place = Sub::<K, u64>::encode_parts(hash, key, &last, sub);
-        let moved = order.get(arena, place, sub, Q::owned)?.filter(|_| number != last);
-        order.remove(arena, place, sub)?;
-        if let Some(moved) = moved {
-            let place = Sub::<K, u64>::encode_parts(hash, key, &number, sub);
-            order.insert(arena, place, sub, &moved)?;
-            let sub_hash = Sub::<K, Q>::encode_parts(hash, key, &moved, sub);
-            tables.of::<Sub<K, Q>, u64>(Some(slots.numbers)).insert(arena, sub_hash, sub, &number)?;
-        }
-        let sizes = tables.of::<K, u64>(Some(slots.sizes));
-        match last {
-            0 => sizes.remove(arena, hash, key)?,
-            _ => sizes.insert(arena, hash, key, &last)?,
-        };
-        Ok(true)
+        lives.removed(slots.life, tables, arena, (sub_hash, sub_key))?;
+        forget_entry::<K, Q>(slots, tables, arena, sub_hash, sub_key)?;
+        Ok(standing != Standing::Expired)
     }
 
     fn try_each(&mut self, mut each: impl FnMut(Q, &View<V>)) -> Result<(), StateError> {
-        let size = self.size()?;
         let (hash, key) = self.key;
         let slots = self.slots;
-        let (tables, arena, sub) = self.kept.parts();
-        for number in 0..size {
-            let place = Sub::<K, u64>::encode_parts(hash, key, &number, sub);
+        let mut number = 0;
+        // Where one has expired and goes, the last one takes its number, and is next.
+        while number < self.size()? {
+            let Parts { tables, arena, sub_key, lives } = self.kept.parts();
+            let place = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
             let order = tables.of::<Sub<K, u64>, Q>(Some(slots.order));
-            let Some(of) = order.get(arena, place, sub, Q::owned)? else { continue };
-            let sub_hash = Sub::<K, Q>::encode_parts(hash, key, &of, sub);
-            let values = tables.of::<Sub<K, Q>, V>(Some(slots.values));
-            values.get(arena, sub_hash, sub, |value| each(of, value))?;
+            let Some(of) = order.get(arena, place, sub_key, Q::owned)? else { break };
+            let sub_hash = Sub::<K, Q>::encode_parts(hash, key, &of, sub_key);
+            let at = (sub_hash, &sub_key[..]);
+            let standing = lives.read(slots.life, tables, arena, &self.moment, at)?;
+            if standing != Standing::Expired {
+                let values = tables.of::<Sub<K, Q>, V>(Some(slots.values));
+                values.get(arena, sub_hash, sub_key, |value| each(of, value))?;
+            }
+            match standing {
+                Standing::Alive => number += 1,
+                Standing::Leaving | Standing::Expired => lives.forget(slots.life, tables, arena, at)?,
+            }
         }
         Ok(())
     }
@@ -248,16 +251,17 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
         let size = self.size()?;
         let (hash, key) = self.key;
         let slots = self.slots;
-        let (tables, arena, sub) = self.kept.parts();
+        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
         for number in 0..size {
-            let place = Sub::<K, u64>::encode_parts(hash, key, &number, sub);
+            let place = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
             let order = tables.of::<Sub<K, u64>, Q>(Some(slots.order));
-            let of = order.get(arena, place, sub, Q::owned)?;
-            order.remove(arena, place, sub)?;
+            let of = order.get(arena, place, sub_key, Q::owned)?;
+            order.remove(arena, place, sub_key)?;
             let Some(of) = of else { continue };
-            let sub_hash = Sub::<K, Q>::encode_parts(hash, key, &of, sub);
-            tables.remove(slots.values, arena, sub_hash, sub)?;
-            tables.remove(slots.numbers, arena, sub_hash, sub)?;
+            let sub_hash = Sub::<K, Q>::encode_parts(hash, key, &of, sub_key);
+            tables.remove(slots.values, arena, sub_hash, sub_key)?;
+            tables.remove(slots.numbers, arena, sub_hash, sub_key)?;
+            lives.removed(slots.life, tables, arena, (sub_hash, sub_key))?;
         }
         tables.remove(slots.sizes, arena, hash, key).map(drop)
     }
@@ -266,4 +270,36 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
     fn check<R>(&self, result: Result<R, StateError>) -> R {
         result.unwrap_or_else(|error| raise(self.op, Cause::state(error)))
     }
+}
+
+/// The value of an entry was taken out: its map forgets its number, which the last entry gets.
+pub(super) fn forget_entry<K: Key + ?Sized, Q: MapKey>(
+    slots: MapSlots,
+    tables: &mut Tables,
+    arena: &mut Arena,
+    sub_hash: KeyHash,
+    sub_key: &[u8],
+) -> Result<(), StateError> {
+    let (_, hash, key) = Sub::<K, Q>::split(sub_key);
+    let sizes = tables.of::<K, u64>(Some(slots.sizes));
+    let Some(last) = sizes.get(arena, hash, key, |size| *size - 1)? else { return Ok(()) };
+    match last {
+        0 => sizes.remove(arena, hash, key)?,
+        _ => sizes.insert(arena, hash, key, &last)?,
+    };
+    let numbers = tables.of::<Sub<K, Q>, u64>(Some(slots.numbers));
+    let number = numbers.get(arena, sub_hash, sub_key, |number| *number)?.unwrap_or(last);
+    numbers.remove(arena, sub_hash, sub_key)?;
+    let order = tables.of::<Sub<K, u64>, Q>(Some(slots.order));
+    let mut place = Vec::new();
+    let place_hash = Sub::<K, u64>::encode_parts(hash, key, &last, &mut place);
+    let moved = order.get(arena, place_hash, &place, Q::owned)?.filter(|_| number != last);
+    order.remove(arena, place_hash, &place)?;
+    if let Some(moved) = moved {
+        let place_hash = Sub::<K, u64>::encode_parts(hash, key, &number, &mut place);
+        order.insert(arena, place_hash, &place, &moved)?;
+        let sub_hash = Sub::<K, Q>::encode_parts(hash, key, &moved, &mut place);
+        tables.of::<Sub<K, Q>, u64>(Some(slots.numbers)).insert(arena, sub_hash, &place, &number)?;
+    }
+    Ok(())
 }

@@ -141,6 +141,8 @@ impl<K: Key + ?Sized, U> Running<K, U> {
     ) -> Firing {
         let kept = self.kept.as_mut().expect("open comes first");
         kept.look_at_clock(now).unwrap_or_else(|error| raise(self.op, Cause::state(error)));
+        let moment = self.clocks.moment(Timestamp::MIN);
+        kept.sweep(&moment).unwrap_or_else(|error| raise(self.op, Cause::state(error)));
         self.fire(TimeDomain::Processing, now, call, give)
     }
 
@@ -178,7 +180,7 @@ impl<K: Key + ?Sized, U> Running<K, U> {
     }
 
     pub(super) fn next_clock(&self) -> Option<Timestamp> {
-        self.kept.as_ref()?.timers.first_processing()
+        self.kept.as_ref()?.next_clock()
     }
 
     /// How many timers there are.

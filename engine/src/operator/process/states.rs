@@ -5,9 +5,11 @@ use std::rc::Rc;
 
 use super::broadcast::BroadcastMap;
 use super::folding_state::{AggregatingState, ReducingState};
-use super::list_state::{Head, ListSlots, ListState};
-use super::map_state::{MapKey, MapSlots, MapState};
+use super::list_state::{Head, ListSlots, ListState, forget_number};
+use super::lives::{Forget, Life, Lives, Moment, Standing};
+use super::map_state::{MapKey, MapSlots, MapState, forget_entry};
 use super::timers::{NamedTimer, Timers};
+use super::ttl::Ttl;
 use crate::arena::Arena;
 use crate::checkpoint::codec::Writer;
 use crate::element::{KeyHash, Timestamp};
@@ -20,13 +22,13 @@ use crate::operator::tables::Tables;
 use crate::params::Params;
 use crate::record::Record;
 use crate::runtime::snapshot::OperatorSnapshot;
-use crate::state::{StateError, Table};
+use crate::state::StateError;
 use crate::timers::Overdue;
 use crate::window::{Aggregate, TimeDomain};
 
 /// One value per key (Flink's `ValueState`): what [`States::value`] gives, to be kept in a field of the function.
 pub struct ValueState<V> {
-    slot: Option<usize>,
+    pub(super) slot: Option<ValueSlot>,
     value: PhantomData<fn() -> V>,
 }
 
@@ -37,6 +39,22 @@ impl<V> Default for ValueState<V> {
     }
 }
 
+/// The number of a state's table, and of its entries' lives.
+#[derive(Clone, Copy)]
+pub(super) struct ValueSlot {
+    table: usize,
+    life: Option<usize>,
+}
+
+/// The slot of a state that is used.
+///
+/// # Panics
+/// Where it was not declared in `open`.
+#[inline]
+pub(super) fn declared<S>(slot: Option<S>) -> S {
+    slot.expect("a state is used that was not declared: do so in `open`, with states.value(..) or the like")
+}
+
 /// Where a function declares what it keeps. The names are the identity of states in checkpoints.
 pub struct States<'a, K: Key + ?Sized> {
     pub(super) opening: Opening<'a>,
@@ -44,6 +62,9 @@ pub struct States<'a, K: Key + ?Sized> {
     timers: Timers<K>,
     overdue: Overdue,
     params: &'a Params,
+    lives: Lives,
+    /// How long the entries of the states live that are declared next.
+    ttl: Option<Ttl>,
     /// The first thing that went wrong.
     failed: Option<Cause>,
 }
@@ -53,7 +74,8 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         let mut opening = Opening::new(context, op)?;
         let timers = Timers::open(&mut opening)?;
         let (tables, overdue, params) = (Tables::default(), Overdue::default(), &context.params);
-        Ok(States { opening, tables, timers, overdue, params, failed: None })
+        let lives = Lives::default();
+        Ok(States { opening, tables, timers, overdue, params, lives, ttl: None, failed: None })
     }
 
     /// All is declared.
@@ -63,7 +85,8 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         }
         let overdue = Some(self.overdue);
         let store = self.opening.finish()?;
-        Ok(Kept { store, tables: self.tables, timers: self.timers, overdue, sub_key: Vec::new() })
+        let States { tables, timers, lives, .. } = self;
+        Ok(Kept { store, tables, timers, lives, overdue, sub_key: Vec::new() })
     }
 
     /// The parameters of the job; see [`Job::params`](crate::job::Job::params).
@@ -71,16 +94,29 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         self.params
     }
 
+    /// The entries of states that are declared through what this gives live so long:
+    /// `states.expiring(Ttl::of(Duration::from_secs(60))).value("last seen")`.
+    ///
+    /// A state may get a time to live, lose it or get another one between two runs. Entries that had none live from the restart on.
+    pub fn expiring(&mut self, ttl: Ttl) -> Expiring<'_, 'a, K> {
+        Expiring { states: self, ttl }
+    }
+
     /// One value per key under this name. A state that the checkpoint does not know begins empty.
     pub fn value<V: Record>(&mut self, name: &'static str) -> ValueState<V> {
-        ValueState { slot: self.table::<K, V>(name), value: PhantomData }
+        ValueState { slot: self.values::<V>(name), value: PhantomData }
     }
 
     /// A list per key under this name.
     pub fn list<T: Record>(&mut self, name: &'static str) -> ListState<T> {
         let heads = self.table::<K, Head>(name);
         let elements = self.table::<Sub<K, u64>, T>(&format!("{name} elements"));
-        let slots = heads.zip(elements).map(|(heads, elements)| ListSlots { heads, elements });
+        let life = elements.zip(heads).and_then(|(elements, heads)| {
+            let forget: Forget =
+                Box::new(move |tables, arena, _, key| forget_number::<K>(heads, tables, arena, key));
+            self.life::<Sub<K, u64>>(&format!("{name} elements"), elements, forget)
+        });
+        let slots = heads.zip(elements).map(|(heads, elements)| ListSlots { heads, elements, life });
         ListState { slots, element: PhantomData }
     }
 
@@ -92,7 +128,11 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         let sizes = self.table::<K, u64>(&format!("{name} sizes"));
         let slots = match (values, numbers, order, sizes) {
             (Some(values), Some(numbers), Some(order), Some(sizes)) => {
-                Some(MapSlots { values, numbers, order, sizes })
+                let slots = MapSlots { values, numbers, order, sizes, life: None };
+                let forget: Forget = Box::new(move |tables, arena, hash, key| {
+                    forget_entry::<K, Q>(slots, tables, arena, hash, key)
+                });
+                Some(MapSlots { life: self.life::<Sub<K, Q>>(name, values, forget), ..slots })
             }
             _ => None,
         };
@@ -105,7 +145,7 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         name: &'static str,
         reduce: impl Fn(&mut V, V) + 'static,
     ) -> ReducingState<V> {
-        ReducingState { slot: self.table::<K, V>(name), reduce: Some(Rc::new(reduce)) }
+        ReducingState { slot: self.values::<V>(name), reduce: Some(Rc::new(reduce)) }
     }
 
     /// What the values of a key are aggregated to, under this name.
@@ -114,8 +154,41 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         name: &'static str,
         aggregate: A,
     ) -> AggregatingState<T, A> {
-        let slot = self.table::<K, A::Acc>(name);
+        let slot = self.values::<A::Acc>(name);
         AggregatingState { slot, aggregate: Some(Rc::new(aggregate)), value: PhantomData }
+    }
+
+    /// A table of one value per key.
+    fn values<V: Record>(&mut self, name: &str) -> Option<ValueSlot> {
+        let table = self.table::<K, V>(name)?;
+        let life = self.life::<K>(name, table, Box::new(|_, _, _, _| Ok(())));
+        Some(ValueSlot { table, life })
+    }
+
+    /// Lets the entries of a table expire, if that is what is asked for.
+    fn life<Q: Key + ?Sized>(&mut self, name: &str, entries: usize, forget: Forget) -> Option<usize> {
+        let times = format!("{name} last used");
+        let Some(ttl) = self.ttl else {
+            self.opening.let_go(times);
+            return None;
+        };
+        let ticks = ttl.span.in_ticks(self.opening.tick()).map_err(|error| error.to_string());
+        let ticks = ticks.and_then(|ticks| match ticks {
+            1.. => Ok(ticks),
+            _ => Err("it is not longer than 0".to_owned()),
+        });
+        match ticks {
+            Ok(ticks) => {
+                let times = self.table::<Q, i64>(&times)?;
+                let is_empty = self.tables.is_empty(entries) && self.tables.is_empty(times);
+                Some(self.lives.push(Life::new(ttl, ticks, (entries, times), forget, is_empty)))
+            }
+            Err(problem) => {
+                let state = name.to_owned();
+                self.failed.get_or_insert(Cause::fatal(BadTtl { state, problem }));
+                None
+            }
+        }
     }
 
     /// A table of this name, by its number.
@@ -166,15 +239,80 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     }
 }
 
+/// A time to live that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("the time to live of state `{state}`: {problem}")]
+struct BadTtl {
+    state: String,
+    problem: String,
+}
+
+/// Where a function declares states whose entries expire: what [`States::expiring`] gives.
+pub struct Expiring<'b, 'a, K: Key + ?Sized> {
+    states: &'b mut States<'a, K>,
+    ttl: Ttl,
+}
+
+impl<'a, K: Key + ?Sized> Expiring<'_, 'a, K> {
+    fn declare<S>(&mut self, declare: impl FnOnce(&mut States<'a, K>) -> S) -> S {
+        self.states.ttl = Some(self.ttl);
+        let declared = declare(self.states);
+        self.states.ttl = None;
+        declared
+    }
+
+    /// As [`States::value`]: the value expires.
+    pub fn value<V: Record>(&mut self, name: &'static str) -> ValueState<V> {
+        self.declare(|states| states.value(name))
+    }
+
+    /// As [`States::list`]: each element expires by itself.
+    pub fn list<T: Record>(&mut self, name: &'static str) -> ListState<T> {
+        self.declare(|states| states.list(name))
+    }
+
+    /// As [`States::map`]: each entry expires by itself.
+    pub fn map<Q: MapKey, V: Record>(&mut self, name: &'static str) -> MapState<Q, V> {
+        self.declare(|states| states.map(name))
+    }
+
+    /// As [`States::reducing`]: what the values have been reduced to expires.
+    pub fn reducing<V: Record>(
+        &mut self,
+        name: &'static str,
+        reduce: impl Fn(&mut V, V) + 'static,
+    ) -> ReducingState<V> {
+        self.declare(|states| states.reducing(name, reduce))
+    }
+
+    /// As [`States::aggregating`]: what the values have been aggregated to expires.
+    pub fn aggregating<T: Record, A: Aggregate<T>>(
+        &mut self,
+        name: &'static str,
+        aggregate: A,
+    ) -> AggregatingState<T, A> {
+        self.declare(|states| states.aggregating(name, aggregate))
+    }
+}
+
 /// All that a function keeps on one shard: its states and its timers.
 pub(super) struct Kept<K: Key + ?Sized> {
     pub(super) store: Store,
     pub(super) tables: Tables,
     pub(super) timers: Timers<K>,
+    lives: Lives,
     /// What becomes of timers that are overdue when the clock is first looked at.
     overdue: Option<Overdue>,
     /// A sub-key on its way into a table.
     sub_key: Vec<u8>,
+}
+
+/// What states are made of: tables, the arena they lie in, room for a sub-key, and how long entries live.
+pub(super) struct Parts<'a> {
+    pub(super) tables: &'a mut Tables,
+    pub(super) arena: &'a mut Arena,
+    pub(super) sub_key: &'a mut Vec<u8>,
+    pub(super) lives: &'a mut Lives,
 }
 
 impl<K: Key + ?Sized> Kept<K> {
@@ -187,47 +325,83 @@ impl<K: Key + ?Sized> Kept<K> {
         Ok(())
     }
 
-    /// All tables, the arena they lie in, and room for a sub-key.
+    /// All that states are made of.
     #[inline]
-    pub(super) fn parts(&mut self) -> (&mut Tables, &mut Arena, &mut Vec<u8>) {
-        (&mut self.tables, self.store.arena(), &mut self.sub_key)
-    }
-
-    /// The table of a state, and the arena it lies in.
-    ///
-    /// # Panics
-    /// Where the handle was not declared in `open`.
-    #[inline]
-    fn value<V: Record>(&mut self, state: &ValueState<V>) -> (&mut Table<K, V>, &mut Arena) {
-        (self.tables.of(state.slot), self.store.arena())
+    pub(super) fn parts(&mut self) -> Parts<'_> {
+        let Kept { store, tables, lives, sub_key, .. } = self;
+        Parts { tables, arena: store.arena(), sub_key, lives }
     }
 
     pub(super) fn get<V: Record>(
         &mut self,
-        state: &ValueState<V>,
-        (hash, key): (KeyHash, &[u8]),
+        slot: ValueSlot,
+        moment: &Moment,
+        at: (KeyHash, &[u8]),
     ) -> Result<Option<V>, StateError> {
-        let (table, arena) = self.value(state);
-        table.get(arena, hash, key, V::owned)
+        let Parts { tables, arena, lives, .. } = self.parts();
+        lives.view::<K, V, V>(tables, arena, (slot.table, slot.life), moment, at, V::owned)
     }
 
     pub(super) fn set<V: Record>(
         &mut self,
-        state: &ValueState<V>,
+        slot: ValueSlot,
+        moment: &Moment,
         (hash, key): (KeyHash, &[u8]),
         value: &V,
     ) -> Result<(), StateError> {
-        let (table, arena) = self.value(state);
-        table.insert(arena, hash, key, value).map(drop)
+        let Parts { tables, arena, lives, .. } = self.parts();
+        let new = tables.of::<K, V>(Some(slot.table)).insert(arena, hash, key, value)?;
+        lives.written(slot.life, tables, arena, moment, (hash, key), new)
     }
 
+    /// Changes a value, which is put in as `init` gives it where there is none.
+    pub(super) fn update<V: Record, R>(
+        &mut self,
+        slot: ValueSlot,
+        moment: &Moment,
+        (hash, key): (KeyHash, &[u8]),
+        init: impl FnOnce() -> V,
+        change: impl FnOnce(&mut V) -> R,
+    ) -> Result<R, StateError> {
+        let Parts { tables, arena, lives, .. } = self.parts();
+        if lives.read(slot.life, tables, arena, moment, (hash, key))? == Standing::Expired {
+            lives.forget(slot.life, tables, arena, (hash, key))?;
+        }
+        let mut new = false;
+        let init = || {
+            new = true;
+            init()
+        };
+        let result = tables.of::<K, V>(Some(slot.table)).update(arena, hash, key, init, change)?;
+        lives.written(slot.life, tables, arena, moment, (hash, key), new)?;
+        Ok(result)
+    }
+
+    /// Takes a value out. Says whether there was one that had not expired.
     pub(super) fn remove<V: Record>(
         &mut self,
-        state: &ValueState<V>,
+        slot: ValueSlot,
+        moment: &Moment,
         (hash, key): (KeyHash, &[u8]),
     ) -> Result<bool, StateError> {
-        let (table, arena) = self.value(state);
-        table.remove(arena, hash, key)
+        let Parts { tables, arena, lives, .. } = self.parts();
+        let standing = lives.read(slot.life, tables, arena, moment, (hash, key))?;
+        if !tables.of::<K, V>(Some(slot.table)).remove(arena, hash, key)? {
+            return Ok(false);
+        }
+        lives.removed(slot.life, tables, arena, (hash, key))?;
+        Ok(standing != Standing::Expired)
+    }
+
+    /// Takes out a bounded number of entries that have expired.
+    pub(super) fn sweep(&mut self, moment: &Moment) -> Result<(), StateError> {
+        let Parts { tables, arena, lives, .. } = self.parts();
+        lives.sweep(tables, arena, moment)
+    }
+
+    /// When something falls due by processing time.
+    pub(super) fn next_clock(&self) -> Option<Timestamp> {
+        self.timers.first_processing().into_iter().chain(self.lives.next_clock()).min()
     }
 
     pub(super) fn keys(&self) -> u64 {
