@@ -48,9 +48,10 @@ pub use flat_map::Out;
 pub use join::{JoinContext, JoinFunction, ProcessJoin};
 pub use process::{
     AggregatingAt, AggregatingState, BroadcastContext, BroadcastMap, BroadcastMaps, BroadcastProcess,
-    BroadcastReadContext, CoProcess, Expiring, KeyedBroadcastProcess, KeyedCoProcess, KeyedContext,
-    KeyedProcess, ListAt, ListState, MapAt, MapKey, MapState, NamedTimer, Process, ProcessContext,
-    ReducingAt, ReducingState, States, Timer, Ttl, ValueState,
+    BroadcastReadContext, CheckpointedProcess, CoProcess, Expiring, KeyedBroadcastProcess, KeyedCoProcess,
+    KeyedContext, KeyedProcess, ListAt, ListState, MapAt, MapKey, MapState, NamedTimer, OperatorState,
+    OperatorStates, Process, ProcessContext, Redistribution, ReducingAt, ReducingState, States, Timer, Ttl,
+    ValueState,
 };
 pub use side::Tag;
 pub use value::Value;

@@ -10,6 +10,7 @@ mod all_joins;
 mod as_of_joins;
 mod event_time;
 mod interval_joins;
+mod operator_state;
 mod params;
 mod partitioning;
 mod process;

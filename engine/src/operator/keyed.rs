@@ -120,6 +120,16 @@ pub trait Operator: Fed {
         None
     }
 
+    /// The checkpoint of an epoch is durable.
+    fn committed(&mut self, epoch: Epoch) {
+        let _ = epoch;
+    }
+
+    /// The checkpoint of an epoch was given up.
+    fn aborted(&mut self, epoch: Epoch) {
+        let _ = epoch;
+    }
+
     /// The pages of its state, where it has any.
     fn arena(&mut self) -> Option<&mut Arena> {
         None

@@ -38,6 +38,7 @@
 
 mod broadcast;
 mod broadcast_plain;
+mod checkpointed;
 mod co;
 mod context;
 mod folding_state;
@@ -45,6 +46,7 @@ mod keyed;
 mod list_state;
 mod lives;
 mod map_state;
+mod operator_state;
 mod plain;
 mod running;
 mod states;
@@ -56,12 +58,14 @@ mod wheel;
 
 pub use broadcast::{BroadcastContext, BroadcastMap, KeyedBroadcastProcess, KeyedBroadcastProcessing};
 pub use broadcast_plain::{BroadcastMaps, BroadcastProcess, BroadcastProcessing, BroadcastReadContext};
+pub use checkpointed::{CheckpointedProcess, CheckpointedProcessing};
 pub use co::{KeyedCoProcess, KeyedCoProcessing};
 pub use context::KeyedContext;
 pub use folding_state::{AggregatingAt, AggregatingState, ReducingAt, ReducingState};
 pub use keyed::{KeyedProcess, KeyedProcessing};
 pub use list_state::{ListAt, ListState};
 pub use map_state::{MapAt, MapKey, MapState};
+pub use operator_state::{OperatorState, OperatorStates, Redistribution};
 pub use plain::{CoProcess, CoProcessing, FlatMapBoth, MapBoth, Process, ProcessContext, Processing};
 pub use states::{Expiring, States, ValueState};
 pub use timers::{NamedTimer, Timer};

@@ -184,6 +184,12 @@ pub trait Segment {
     /// The checkpoint of `epoch` is the oldest one retained: journals before it are needed no more.
     fn trim(&mut self, epoch: Epoch) -> Result<(), Box<Failure>>;
 
+    /// The checkpoint of an epoch is durable.
+    fn committed(&mut self, epoch: Epoch);
+
+    /// The checkpoint of an epoch was given up.
+    fn aborted(&mut self, epoch: Epoch);
+
     /// The record with this number in the batch at hand made the chain fail: says where the record came from, and marks it
     /// there.
     fn blame_record(&mut self, index: usize) -> Option<String>;

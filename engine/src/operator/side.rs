@@ -215,6 +215,14 @@ impl Segment for WithSides {
         self.chain.trim(epoch)
     }
 
+    fn committed(&mut self, epoch: Epoch) {
+        self.chain.committed(epoch);
+    }
+
+    fn aborted(&mut self, epoch: Epoch) {
+        self.chain.aborted(epoch);
+    }
+
     fn blame_record(&mut self, index: usize) -> Option<String> {
         self.chain.blame_record(index)
     }

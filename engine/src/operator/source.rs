@@ -447,6 +447,10 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
         Ok(())
     }
 
+    fn committed(&mut self, _: Epoch) {}
+
+    fn aborted(&mut self, _: Epoch) {}
+
     fn blame_record(&mut self, index: usize) -> Option<String> {
         let partition = self.partitions.get_mut(self.last)?;
         let place = partition.reader.place(index);

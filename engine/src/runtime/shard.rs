@@ -62,6 +62,8 @@ pub(crate) struct Shard {
     saved: Option<Epoch>,
     /// The newest given-up checkpoint of which nothing is under way here any more.
     gave_up: Epoch,
+    /// The newest given-up checkpoint that the chains have been told of.
+    abort_told: Epoch,
     /// The newest epoch whose commit the sinks have been asked for, and whether they have all carried it out.
     committing: Option<(Epoch, Vec<bool>)>,
     committed: Epoch,
@@ -131,6 +133,7 @@ impl Shard {
             saving: None,
             saved: None,
             gave_up: epoch,
+            abort_told: epoch,
             committing: None,
             committed: epoch,
             trimmed: Epoch(0),
@@ -269,6 +272,10 @@ impl Shard {
                 arena.abort_checkpoint();
             }
         }
+        if aborted > self.abort_told {
+            self.abort_told = aborted;
+            self.segments.iter_mut().for_each(|segment| segment.aborted(aborted));
+        }
         let winds_up = self.writer.as_ref().is_some_and(DeltaWriter::is_active);
         if self.epoch >= aborted && !winds_up {
             self.gave_up = aborted;
@@ -342,6 +349,7 @@ impl Shard {
                 }
             }
             for segment in &mut self.segments {
+                segment.committed(committed);
                 let tail = segment.tail();
                 let op = tail.op();
                 tail.commit(committed).map_err(|error| Box::new(Failure::of(op, error)))?;

@@ -6,8 +6,8 @@ use super::exchanges::begin;
 use super::{Keyed, Stream};
 use crate::key::Key;
 use crate::operator::keyed::FromExchange;
-use crate::operator::process::{KeyedProcessing, Processing};
-use crate::operator::{Chain, KeyedProcess, Process};
+use crate::operator::process::{CheckpointedProcessing, KeyedProcessing, Processing};
+use crate::operator::{Chain, CheckpointedProcess, KeyedProcess, Process};
 use crate::record::Record;
 
 impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
@@ -28,5 +28,18 @@ impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
     pub fn process<F: Process<T>>(self, function: F) -> Stream<F::Out, FromExchange<Processing<T, F>>> {
         let input = self.forward();
         begin(vec![input], "process", false, Location::caller(), |op| Processing::new(op, function))
+    }
+
+    /// Gives every record to a function that takes part in checkpoints: with state of the operator, which no key owns, and told what becomes
+    /// of each checkpoint. It begins a chain of its own on the same shard.
+    #[track_caller]
+    pub fn process_checkpointed<F: CheckpointedProcess<T>>(
+        self,
+        function: F,
+    ) -> Stream<F::Out, FromExchange<CheckpointedProcessing<T, F>>> {
+        let input = self.forward();
+        begin(vec![input], "process_checkpointed", true, Location::caller(), |op| {
+            CheckpointedProcessing::new(op, function)
+        })
     }
 }

@@ -378,6 +378,14 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         Ok(())
     }
 
+    fn committed(&mut self, epoch: Epoch) {
+        self.head.committed(epoch);
+    }
+
+    fn aborted(&mut self, epoch: Epoch) {
+        self.head.aborted(epoch);
+    }
+
     fn blame_record(&mut self, _: usize) -> Option<String> {
         None
     }

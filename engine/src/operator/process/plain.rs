@@ -75,20 +75,29 @@ pub trait CoProcess<A: Record, B: Record>: 'static {
 }
 
 /// What functions without keys run on.
-struct Calls<U> {
-    op: OpId,
+pub(super) struct Calls<U> {
+    pub(super) op: OpId,
     clocks: Clocks,
     out: Vec<U>,
 }
 
 impl<U> Calls<U> {
-    fn new(op: OpId) -> Self {
+    pub(super) fn new(op: OpId) -> Self {
         let clocks = Clocks { watermark: Timestamp::MIN, processing: Timestamp::MIN };
         Calls { op, clocks, out: Vec::new() }
     }
 
+    /// Event time has come to `at`.
+    pub(super) fn watermark(&mut self, at: Timestamp) {
+        self.clocks.watermark = self.clocks.watermark.max(at);
+    }
+
+    pub(super) fn set_clock(&mut self, now: Timestamp) {
+        self.clocks.processing = now;
+    }
+
     #[inline(always)]
-    fn batch<T: Record>(
+    pub(super) fn batch<T: Record>(
         &mut self,
         batch: &BatchOf<'_, T>,
         mut call: impl FnMut(&View<T>, &mut ProcessContext<'_, U>),
@@ -119,12 +128,12 @@ macro_rules! calls {
         }
 
         fn watermark<P: Push<FromExchange<Self>>>(&mut self, at: Timestamp, _: &mut P) -> Firing {
-            self.calls.clocks.watermark = self.calls.clocks.watermark.max(at);
+            self.calls.watermark(at);
             Firing::Done
         }
 
         fn set_clock(&mut self, now: Timestamp) {
-            self.calls.clocks.processing = now;
+            self.calls.set_clock(now);
         }
     };
 }
