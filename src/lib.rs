@@ -46,3 +46,7 @@ struct StateGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide/process-functions.md")]
 struct ProcessFunctionsGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/async-io.md")]
+struct AsyncIoGuide;

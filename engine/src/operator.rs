@@ -12,6 +12,7 @@
 //! At its two ends types are erased: a shard sees a segment, and makes one virtual call per step and batch, none per record.
 
 pub(crate) mod assign;
+pub mod async_io;
 pub(crate) mod buckets;
 pub(crate) mod exchange;
 pub(crate) mod failure;

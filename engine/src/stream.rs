@@ -17,6 +17,7 @@
 
 mod all_joins;
 mod as_of_joins;
+mod async_waits;
 mod broadcasts;
 mod connects;
 mod count_windows;
@@ -40,6 +41,7 @@ mod windows_note;
 
 pub use all_joins::{AllJoinOf, AllJoined, Others};
 pub use as_of_joins::{AsOfJoinOf, AsOfJoined};
+pub use async_waits::{AsyncCalls, AsyncWaitOf};
 pub use broadcasts::{BroadcastStream, ConnectedBroadcast};
 pub use connects::{Both, Connected, ConnectedKeyed};
 pub use exchanges::Keyed;

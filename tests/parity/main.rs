@@ -8,6 +8,7 @@
 mod accumulators;
 mod all_joins;
 mod as_of_joins;
+mod async_io;
 mod event_time;
 mod interval_joins;
 mod operator_state;

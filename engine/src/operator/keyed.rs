@@ -7,13 +7,13 @@ use super::segment::OpenContext;
 use super::{Chain, Driven, OpId, Push};
 use crate::arena::Arena;
 use crate::channel::{Batch, BatchShape, ChannelError, Outlet};
-use crate::element::{Epoch, KeyHash, Timestamp};
+use crate::element::{Epoch, KeyHash, Nanos, Timestamp};
 use crate::graph::{ExchangeId, Lanes, Partitioner};
 use crate::key::Key;
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::OperatorSnapshot;
-use crate::time::Side;
+use crate::time::{Side, Signal};
 
 mod segment;
 
@@ -59,6 +59,17 @@ pub enum Firing {
     Done,
     /// Not yet: call again before any more input.
     More,
+}
+
+/// What an operator gave out that works on while nothing comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// Nothing was ready.
+    Nothing,
+    /// A bounded number of records: maybe there are more.
+    Records,
+    /// All records before this signal: now it may go on.
+    Signal(Signal),
 }
 
 /// An operator at the head of a chain, fed by an exchange.
@@ -110,6 +121,44 @@ pub trait Operator: Fed {
 
     /// The processing time at which it has something to do next, or an earlier one.
     fn next_clock(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Whether it works on while nothing comes in, with records that it has taken, and lets signals wait behind them: then
+    /// [`Operator::resume`] and [`Operator::give`] are called in each step, and signals go on once [`Operator::hold`] or [`Operator::give`] says
+    /// so. Such an operator holds back no ticks.
+    const RESUMES: bool = false;
+
+    /// How many records it takes now. A switch may bring the rest of a batch in spite of that.
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Goes on with what it has taken. Returns whether there was anything to do.
+    fn resume(&mut self, now: Nanos) -> bool {
+        let _ = now;
+        false
+    }
+
+    /// Gives out what is ready, up to the next signal: a bounded number of records.
+    fn give<P: Push<FromExchange<Self>>>(&mut self, push: &mut P) -> Given {
+        let _ = push;
+        Given::Nothing
+    }
+
+    /// Keeps a signal that has to wait for records before it. False where it may go on at once.
+    fn hold(&mut self, signal: Signal) -> bool {
+        let _ = signal;
+        false
+    }
+
+    /// When it has something to do although nothing wakes it, or an earlier moment.
+    fn wakes_at(&self) -> Option<Nanos> {
+        None
+    }
+
+    /// After a restart: the watermark that had gone on, and whether it had said that it is idle. None where that is what the inputs had come to.
+    fn said(&self) -> Option<(Timestamp, bool)> {
         None
     }
 

@@ -77,6 +77,8 @@ pub struct Progress {
     pub(crate) worked: bool,
     /// It had input but no room downstream.
     pub(crate) blocked: bool,
+    /// It had input, but its operator has taken as many records as it takes; it will be woken when that is over.
+    pub(crate) full: bool,
     /// When it wants to be called again although nothing arrives.
     pub(crate) until: Option<Nanos>,
     /// It met an input whose producer has switched to this epoch: the shard has to switch before it reads on.
@@ -94,6 +96,7 @@ impl Progress {
     pub(crate) fn merge(&mut self, other: Progress) {
         self.worked |= other.worked;
         self.blocked |= other.blocked;
+        self.full |= other.full;
         self.wake_at(other.until);
         self.switch = self.switch.max(other.switch);
     }

@@ -511,7 +511,7 @@ impl Drive for Shard {
                 return Step::Done;
             }
         };
-        let kind = match (progress.worked, progress.blocked) {
+        let kind = match (progress.worked, progress.blocked || progress.full) {
             (true, _) => StepKind::Busy,
             (false, true) => StepKind::Blocked,
             (false, false) => StepKind::Idle,
@@ -524,8 +524,8 @@ impl Drive for Shard {
         self.steps_to_gauge -= 1;
         match kind {
             StepKind::Busy => Step::Worked,
-            StepKind::Blocked => Step::Idle { until: Some(now.after(BLOCKED_WAIT)) },
-            StepKind::Idle => Step::Idle { until: progress.until },
+            StepKind::Blocked if progress.blocked => Step::Idle { until: Some(now.after(BLOCKED_WAIT)) },
+            StepKind::Blocked | StepKind::Idle => Step::Idle { until: progress.until },
         }
     }
 

@@ -4,7 +4,7 @@ use super::super::failure::{Cause, Failure};
 use super::super::inputs::Inputs;
 use super::super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
 use super::super::{OpId, Push};
-use super::{Firing, FromExchange, Operator};
+use super::{Firing, FromExchange, Given, Operator};
 use crate::arena::Arena;
 use crate::channel::{BatchShape, Frame, Inlet, Peek};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
@@ -31,6 +31,9 @@ const RECORDS_WHILE_SAVING: usize = 8;
 
 /// How many pieces of a firing one step does.
 const FIRING_PIECES_PER_STEP: usize = 8;
+
+/// How many pieces one step gives out of what an operator has taken before.
+const GIVEN_PIECES_PER_STEP: usize = 8;
 
 /// One input of an operator.
 pub(super) struct OpenPort {
@@ -112,7 +115,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                 }
             }
             let said = held_back(signal, self.head.holds_back());
-            self.said.say(said, self.push.tail())?;
+            if !self.head.hold(said) {
+                self.said.say(said, self.push.tail())?;
+            }
             self.due.pop_front();
         }
         Ok(!self.said.ended)
@@ -130,6 +135,25 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
         progress.worked |= had;
         progress.wake_at(self.head.next_clock().map(|next| context.when(next)));
         done
+    }
+
+    /// Lets the operator go on with what it has taken, and gives out what is ready, as far as there is room. Returns whether input may be taken.
+    fn resume(&mut self, context: &StepContext, progress: &mut Progress) -> Result<bool, Box<Failure>> {
+        progress.worked |= self.head.resume(context.now);
+        progress.wake_at(self.head.wakes_at());
+        for _ in 0..GIVEN_PIECES_PER_STEP {
+            if !self.push.tail().ready() {
+                progress.blocked = true;
+                return Ok(false);
+            }
+            match self.head.give(&mut self.push) {
+                Given::Nothing => break,
+                Given::Records => {}
+                Given::Signal(signal) => self.said.say(signal, self.push.tail())?,
+            }
+            progress.worked = true;
+        }
+        Ok(!self.said.ended)
     }
 
     /// Takes frames of one input, and at most so many `batches`. Returns whether other inputs may be looked at.
@@ -151,6 +175,11 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                 progress.blocked |= self.inlets[input].has_input();
                 return Ok(false);
             }
+            let room = self.head.room();
+            if room == 0 {
+                progress.full |= self.inlets[input].has_input();
+                return Ok(false);
+            }
             let signals = match self.inlets[input].peek() {
                 Peek::Empty => return Ok(true),
                 Peek::Switch(epoch) => {
@@ -158,7 +187,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                     return Ok(true);
                 }
                 Peek::Frame(Frame::Batch(batch)) => {
-                    let stretch = stretch(batch.len(), self.taken, self.head.arena());
+                    let stretch = stretch(batch.len(), self.taken, room, self.head.arena());
                     self.last = (input, stretch.start);
                     self.taken = if stretch.end < batch.len() { stretch.end } else { 0 };
                     let late_before = self.head.late_records();
@@ -237,6 +266,10 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             // What an interrupted firing had left fires now: nobody will announce this watermark again.
             self.due.extend((start > Timestamp::MIN).then_some(Signal::Advance(start)));
         }
+        if let Some((watermark, idle)) = self.head.said() {
+            (self.said.watermark, self.said.idle) = (watermark, idle);
+            return Ok(());
+        }
         self.said.watermark = at_most(self.merge.current(), self.head.holds_back());
         self.said.idle = self.merge.is_idle();
         for signal in self.due.iter().rev() {
@@ -297,6 +330,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         if H::HAS_CLOCK && !self.tick(context, &mut progress) {
             return Ok(progress);
         }
+        if H::RESUMES && !self.resume(context, &mut progress)? {
+            return Ok(progress);
+        }
         let inputs = self.inlets.len();
         let first = self.first;
         let mut batches = BATCHES_PER_STEP;
@@ -315,7 +351,8 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
     }
 
     fn has_input(&self) -> bool {
-        !self.said.ended && (!self.due.is_empty() || self.inlets.iter().any(Inlet::has_input))
+        let may_take = || self.head.room() > 0 && self.inlets.iter().any(Inlet::has_input);
+        !self.said.ended && (!self.due.is_empty() || may_take())
     }
 
     fn ended(&self) -> bool {
@@ -437,8 +474,8 @@ fn held_back(signal: Signal, ticks: i64) -> Signal {
 
 /// Which records of a batch are taken next, of which some may have been taken.
 #[inline]
-fn stretch(len: usize, taken: usize, arena: Option<&mut Arena>) -> Range<usize> {
+fn stretch(len: usize, taken: usize, room: usize, arena: Option<&mut Arena>) -> Range<usize> {
     let saving = arena.is_some_and(|arena| arena.pages_to_save() > 0);
     let most = if saving { RECORDS_WHILE_SAVING } else { len };
-    taken..len.min(taken + most)
+    taken..len.min(taken + most.min(room))
 }

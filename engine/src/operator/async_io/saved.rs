@@ -1,0 +1,147 @@
+//! What a checkpoint holds of records under way: the records and the signals between them, in the order in which they came
+//! (`docs/formats/shard-metadata.md`).
+
+use std::marker::PhantomData;
+
+use super::queue::Marks;
+use crate::channel::{BatchShape, Frame, OpenBatch, SavedFrames};
+use crate::checkpoint::codec::{CodecError, Reader, Writer};
+use crate::element::{ShardId, Timestamp};
+use crate::graph::Partitioner;
+use crate::operator::exchange::belongs;
+use crate::operator::failure::Cause;
+use crate::record::{Record, RecordBuf};
+use crate::runtime::restored::Restored;
+
+/// Writes what is under way on a shard.
+pub(super) struct Saving<T> {
+    out: Writer,
+    /// Records on their way into a frame.
+    open: OpenBatch,
+    /// The stretches so far.
+    stretches: Vec<(Vec<u8>, Marks)>,
+    record: PhantomData<fn() -> T>,
+}
+
+impl<T: Record> Saving<T> {
+    /// Begins with what has gone on of event time: the watermark, and whether inputs are idle.
+    pub(super) fn new((watermark, idle): (Timestamp, bool)) -> Self {
+        let mut out = Writer::new();
+        out.put_i64(watermark.0).put_bool(idle);
+        let open = OpenBatch::new(BatchShape::unkeyed::<T>());
+        Saving { out, open, stretches: Vec::new(), record: PhantomData }
+    }
+
+    /// Adds records and the signals behind them.
+    pub(super) fn stretch<'a>(&mut self, records: impl Iterator<Item = (Timestamp, &'a [u8])>, marks: Marks) {
+        let mut frames = Vec::new();
+        for (at, bytes) in records {
+            if self.open.is_full() {
+                self.open.save(&mut frames);
+                self.open.clear();
+            }
+            self.open.push_archived_unkeyed(at, bytes);
+        }
+        self.open.save(&mut frames);
+        self.open.clear();
+        self.stretches.push((frames, marks));
+    }
+
+    /// The bytes.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.out.put_list(&self.stretches, |out, (frames, marks)| {
+            out.put_bytes(frames);
+            out.put_option(marks.watermark, |out, at| {
+                out.put_i64(at.0);
+            });
+            out.put_option(marks.idle, |out, idle| {
+                out.put_bool(idle);
+            });
+        });
+        self.out.into_bytes()
+    }
+}
+
+/// Records and the signals behind them.
+pub(super) struct SavedStretch {
+    pub(super) requests: Vec<(Timestamp, RecordBuf)>,
+    pub(super) marks: Marks,
+}
+
+/// What was under way and belongs to a shard now.
+pub(super) struct Saved {
+    pub(super) watermark: Timestamp,
+    pub(super) idle: bool,
+    pub(super) stretches: Vec<SavedStretch>,
+}
+
+impl Saved {
+    /// What a checkpoint holds of an operator for one of so many shards. Under another number of shards, records go where those go that were on
+    /// their way to the operator, and what was to be said behind them is left out: event time goes on where all shards had come to.
+    pub(super) fn restore<T: Record>(
+        restored: &Restored,
+        operator: &str,
+        (shard, shards): (ShardId, u16),
+    ) -> Result<Saved, Cause> {
+        // The records are those of the input.
+        restored.check_in_flight(operator, &[T::layout()]).map_err(Cause::fatal)?;
+        let before = restored.shards();
+        let mut all = Saved { watermark: Timestamp::MAX, idle: false, stretches: Vec::new() };
+        let mut any = false;
+        for (from, snapshot) in restored.operators(operator) {
+            let mut saved = Saved::read::<T>(&snapshot.data)?;
+            if before == shards {
+                if from == shard {
+                    return Ok(saved);
+                }
+                continue;
+            }
+            any = true;
+            all.watermark = all.watermark.min(saved.watermark);
+            let hash = || unreachable!("a lane to the same shard has no keys");
+            if belongs(Partitioner::Forward, (from, from), hash, before, (shard, shards)) {
+                saved.stretches.iter_mut().for_each(|stretch| stretch.marks = Marks::default());
+                all.stretches.append(&mut saved.stretches);
+            }
+        }
+        if !any {
+            all.watermark = Timestamp::MIN;
+        }
+        Ok(all)
+    }
+
+    fn read<T: Record>(bytes: &[u8]) -> Result<Saved, Cause> {
+        let mut input = Reader::new(bytes);
+        let head = |input: &mut Reader<'_>| -> Result<(Timestamp, bool), CodecError> {
+            Ok((Timestamp(input.i64("watermark")?), input.bool("idle")?))
+        };
+        let (watermark, idle) = head(&mut input).map_err(Cause::fatal)?;
+        let stretches = input.list("records under way", 6, |input| {
+            let frames = input.bytes("frames")?.to_vec();
+            let watermark = input.option("watermark behind records", |input| input.i64("watermark"))?;
+            let idle = input.option("idle mark behind records", |input| input.bool("idle"))?;
+            Ok((frames, Marks::new(watermark.map(Timestamp), idle)))
+        });
+        let stretches = stretches.map_err(Cause::fatal)?;
+        input.finish().map_err(Cause::fatal)?;
+        let stretches = stretches
+            .into_iter()
+            .map(|(frames, marks)| Ok(SavedStretch { requests: requests::<T>(&frames)?, marks }));
+        Ok(Saved { watermark, idle, stretches: stretches.collect::<Result<_, Cause>>()? })
+    }
+}
+
+/// The records of some frames.
+fn requests<T: Record>(frames: &[u8]) -> Result<Vec<(Timestamp, RecordBuf)>, Cause> {
+    let frames = SavedFrames::parse(frames, &BatchShape::unkeyed::<T>()).map_err(Cause::fatal)?;
+    let mut requests = Vec::new();
+    for frame in frames.frames() {
+        let Frame::Batch(batch) = frame else { continue };
+        for (index, &at) in batch.timestamps().iter().enumerate() {
+            let mut request = RecordBuf::new();
+            request.extend_from_slice(batch.record_bytes(index));
+            requests.push((at, request));
+        }
+    }
+    Ok(requests)
+}

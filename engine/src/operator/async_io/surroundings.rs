@@ -1,0 +1,134 @@
+//! What a call finds around it while it is polled: the clock of its shard.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::element::Nanos;
+
+thread_local! {
+    /// The operator whose call is being polled.
+    static AT_WORK: RefCell<Option<Rc<Surroundings>>> = const { RefCell::new(None) };
+}
+
+/// What an operator has for its calls.
+#[derive(Default)]
+pub(super) struct Surroundings {
+    now: Cell<Nanos>,
+    sleepers: RefCell<BinaryHeap<Reverse<Sleeper>>>,
+}
+
+/// Who is to be woken, and when. Ordered by that.
+struct Sleeper {
+    until: Nanos,
+    waker: Waker,
+}
+
+impl PartialEq for Sleeper {
+    fn eq(&self, other: &Self) -> bool {
+        self.until == other.until
+    }
+}
+impl Eq for Sleeper {}
+impl PartialOrd for Sleeper {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Sleeper {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.until.cmp(&other.until)
+    }
+}
+
+impl Surroundings {
+    /// Polls a call here.
+    pub(super) fn enter<R>(self: &Rc<Self>, poll: impl FnOnce() -> R) -> R {
+        /// Puts back what was there, also when the call panics.
+        struct Back(Option<Rc<Surroundings>>);
+        impl Drop for Back {
+            fn drop(&mut self) {
+                AT_WORK.with(|at_work| at_work.replace(self.0.take()));
+            }
+        }
+        let _back = Back(AT_WORK.with(|at_work| at_work.replace(Some(self.clone()))));
+        poll()
+    }
+
+    /// Those around the call that is being polled.
+    fn at_work(of: &str) -> Rc<Surroundings> {
+        match AT_WORK.with(|at_work| at_work.borrow().clone()) {
+            Some(here) => here,
+            None => panic!(
+                "{of} works in the calls of ordered_wait and unordered_wait: await it there, not on a task of another runtime"
+            ),
+        }
+    }
+
+    /// Moves the clock, and wakes who has slept long enough.
+    pub(super) fn set_clock(&self, now: Nanos) {
+        self.now.set(now);
+        let mut sleepers = self.sleepers.borrow_mut();
+        while sleepers.peek().is_some_and(|Reverse(first)| first.until <= now) {
+            if let Some(Reverse(sleeper)) = sleepers.pop() {
+                sleeper.waker.wake();
+            }
+        }
+    }
+
+    /// When the next one has slept long enough.
+    pub(super) fn next_waking(&self) -> Option<Nanos> {
+        self.sleepers.borrow().peek().map(|Reverse(sleeper)| sleeper.until)
+    }
+}
+
+/// Waits for so long, by the job's clock, from the first time it is polled: in a test, by the clock that the test moves. For calls that pace
+/// themselves, and for services that are simulated.
+///
+/// # Panics
+/// It is polled outside of a call of [`ordered_wait`](crate::stream::Stream::ordered_wait) or
+/// [`unordered_wait`](crate::stream::Stream::unordered_wait).
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep { duration, asleep: None }
+}
+
+/// What [`sleep`] gives.
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Sleep {
+    duration: Duration,
+    asleep: Option<Asleep>,
+}
+
+struct Asleep {
+    here: Rc<Surroundings>,
+    until: Nanos,
+    waker: Waker,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let (here, until) = match &self.asleep {
+            Some(asleep) => (asleep.here.clone(), asleep.until),
+            None => {
+                let here = Surroundings::at_work("sleep(..)");
+                let until = here.now.get().after(self.duration);
+                (here, until)
+            }
+        };
+        if here.now.get() >= until {
+            return Poll::Ready(());
+        }
+        if !self.asleep.as_ref().is_some_and(|asleep| asleep.waker.will_wake(context.waker())) {
+            let waker = context.waker().clone();
+            here.sleepers.borrow_mut().push(Reverse(Sleeper { until, waker: waker.clone() }));
+            self.asleep = Some(Asleep { here, until, waker });
+        }
+        Poll::Pending
+    }
+}
