@@ -1,6 +1,11 @@
 //! The graph of a job: what the program said, by names. Every shard builds the same graph; the plan made of it is compared
 //! before the start, explained to the user, and used to name things in errors and checkpoints.
 
+mod placement;
+
+pub(crate) use placement::{JobShards, Wish};
+pub use placement::{ParallelismError, ShardRange};
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -73,6 +78,9 @@ pub enum BuildError {
         /// What was asked for.
         asked: &'static str,
     },
+    /// Operators cannot run where the program wants them to.
+    #[error(transparent)]
+    Parallelism(#[from] ParallelismError),
     /// The job has no source.
     #[error("the job has no source: begin with flow.source(..)")]
     NoSource,
@@ -99,6 +107,8 @@ pub enum Partitioner {
     Shuffle,
     /// To the shard that a function of the program's own says.
     Custom,
+    /// To a few neighbouring shards in turn.
+    Rescale,
     /// To the same shard.
     Forward,
     /// To the first shard.
@@ -114,6 +124,7 @@ impl Partitioner {
             Partitioner::Rebalance => "REBALANCE",
             Partitioner::Shuffle => "SHUFFLE",
             Partitioner::Custom => "CUSTOM",
+            Partitioner::Rescale => "RESCALE",
             Partitioner::Forward => "FORWARD",
             Partitioner::Global => "GLOBAL",
             Partitioner::Broadcast => "BROADCAST",
@@ -134,6 +145,8 @@ pub(crate) struct OpNode {
     pub(crate) role: Role,
     /// What a reader of the plan should know of it.
     pub(crate) note: Option<String>,
+    /// Where the program wants it to run.
+    pub(crate) wish: Wish,
 }
 
 /// What an operator means for the job's guarantee.
@@ -170,9 +183,20 @@ pub(crate) struct ChainNode {
     pub(crate) output: Option<ExchangeId>,
     /// What it writes beside: its side outputs.
     pub(crate) sides: Vec<ExchangeId>,
+    /// The shards that it runs on.
+    pub(crate) on: ShardRange,
+    /// The shard group that it is in; none for all shards.
+    pub(crate) group: Option<String>,
+    /// Where it runs and why, where it does not run on every shard.
+    pub(crate) placed: Option<String>,
 }
 
 impl ChainNode {
+    /// A chain that has not been given its shards.
+    pub(crate) fn new(ops: Vec<OpId>, output: Option<ExchangeId>, sides: Vec<ExchangeId>) -> ChainNode {
+        ChainNode { ops, output, sides, on: ShardRange::default(), group: None, placed: None }
+    }
+
     fn writes(&self, exchange: ExchangeId) -> bool {
         self.output == Some(exchange) || self.sides.contains(&exchange)
     }
@@ -193,6 +217,8 @@ pub struct Plan {
     pub(crate) funnels: Vec<ExchangeId>,
     /// The accumulators: name and kind.
     pub(crate) accumulators: Vec<(String, &'static str)>,
+    /// The job's shards.
+    pub(crate) shards: JobShards,
 }
 
 impl Plan {
@@ -221,6 +247,12 @@ impl Plan {
     pub(crate) fn sources(&self) -> impl Iterator<Item = OpId> {
         let numbered = self.ops.iter().enumerate();
         numbered.filter(|(_, op)| matches!(op.role, Role::Source(_))).map(|(number, _)| OpId(number as u16))
+    }
+
+    /// The shards that each source runs on, in the same order.
+    pub(crate) fn source_shards(&self) -> Vec<ShardRange> {
+        let on = |source: OpId| self.chains.iter().find(|chain| chain.ops[0] == source).map(|chain| chain.on);
+        self.sources().filter_map(on).collect()
     }
 
     /// What is at the producers' ends of an exchange.
@@ -258,6 +290,9 @@ impl Plan {
     /// known of an operator on a line of its own.
     pub fn explain(&self) -> String {
         let mut text = String::new();
+        if let Some(origin) = &self.shards.origin {
+            let _ = writeln!(text, "shards: {}, from {origin}", self.shards.count);
+        }
         for (number, chain) in self.chains.iter().enumerate() {
             let names: Vec<&str> = chain.ops.iter().map(|op| self.name(*op)).collect();
             let _ = write!(text, "chain {number}: {}", names.join(" -> "));
@@ -269,6 +304,9 @@ impl Plan {
                 let _ = write!(text, "  beside, {}", self.name(self.exchanges[side.0].from));
                 self.explain_exchange(&mut text, *side);
                 text.push('\n');
+            }
+            if let Some(placed) = &chain.placed {
+                let _ = writeln!(text, "  {placed}");
             }
             let notes = chain.ops.iter().map(|op| &self.ops[usize::from(op.0)]);
             for (op, note) in notes.filter_map(|op| op.note.as_ref().map(|note| (op, note))) {
@@ -301,15 +339,18 @@ pub(crate) type MakeSegment = Box<dyn FnOnce(&mut dyn Lanes) -> Driven>;
 /// Gives the ends of exchanges to the chains that use them.
 #[doc(hidden)]
 pub trait Lanes {
-    /// The producer's ends of an exchange on this shard, one for each consumer shard (for [`Partitioner::Forward`], for
-    /// this one alone).
+    /// The producer's ends of an exchange on this shard, one for each of [`Lanes::lanes_from`].
     fn outlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Result<Vec<Outlet>, ChannelError>;
     /// The operator at the consumer's end of an exchange, and the input of it.
     fn consumer(&self, exchange: ExchangeId) -> (OpId, Port);
     /// What is at the producers' ends of an exchange.
     fn producers(&self, exchange: ExchangeId) -> Producers;
-    /// The consumer's ends of an exchange on this shard, one for each producer shard.
+    /// The consumer's ends of an exchange on this shard, one for each of [`Lanes::lanes_to`].
     fn inlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Result<Vec<Inlet>, ChannelError>;
+    /// The shards that this shard has lanes to.
+    fn lanes_from(&self, exchange: ExchangeId) -> ShardRange;
+    /// The shards that this shard has lanes from.
+    fn lanes_to(&self, exchange: ExchangeId) -> ShardRange;
 }
 
 /// The graph while it is being built.
@@ -343,12 +384,24 @@ impl GraphBuilder {
         *seen += 1;
         let name = if stateful || *seen == 1 { kind.to_owned() } else { format!("{kind}-{seen}") };
         let id = OpId(u16::try_from(self.plan.ops.len()).expect("a program has fewer than 65536 operators"));
-        self.plan.ops.push(OpNode { name, stateful, built_at, role: Role::Inner, note: None });
+        self.plan.ops.push(OpNode {
+            name,
+            stateful,
+            built_at,
+            role: Role::Inner,
+            note: None,
+            wish: Wish::default(),
+        });
         id
     }
 
     pub(crate) fn set_role(&mut self, op: OpId, role: Role) {
         self.plan.ops[usize::from(op.0)].role = role;
+    }
+
+    /// Where the program wants an operator to run.
+    pub(crate) fn wish(&mut self, op: OpId) -> &mut Wish {
+        &mut self.plan.ops[usize::from(op.0)].wish
     }
 
     pub(crate) fn rename(&mut self, op: OpId, name: String) {
@@ -479,6 +532,10 @@ impl GraphBuilder {
             chains.sort_by_key(|(chain, _)| chain.ops[0]);
             let (chains, makers) = chains.into_iter().unzip();
             self.plan.chains = chains;
+            let misplaced = self.plan.place();
+            if !misplaced.is_empty() {
+                return Err(misplaced);
+            }
             let kinds = self.accumulators.kinds();
             self.plan.accumulators = kinds.map(|(name, kind)| (name.to_owned(), kind)).collect();
             Ok(Built { plan: self.plan, makers, accumulators: self.accumulators })
@@ -508,14 +565,16 @@ impl Flow {
         &self.params
     }
 
-    /// Calls the program once, for a job with this tick and these parameters, and checks what it built.
+    /// Calls the program once, for a job with this tick, these shards and these parameters, and checks what it built.
     pub(crate) fn build(
         program: &dyn Fn(&Flow),
         tick: Tick,
+        shards: &JobShards,
         params: &Params,
     ) -> Result<Built, Vec<BuildError>> {
         let flow = Flow { graph: Rc::new(RefCell::new(GraphBuilder::default())), params: params.clone() };
         flow.graph.borrow_mut().plan.tick = tick;
+        flow.graph.borrow_mut().plan.shards = shards.clone();
         program(&flow);
         let graph = std::mem::take(&mut *flow.graph.borrow_mut());
         graph.finish()

@@ -11,6 +11,7 @@
 //!
 //! At its two ends types are erased: a shard sees a segment, and makes one virtual call per step and batch, none per record.
 
+pub(crate) mod absent;
 pub(crate) mod assign;
 pub mod async_io;
 pub(crate) mod buckets;

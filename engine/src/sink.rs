@@ -60,9 +60,9 @@ pub struct Committable {
 /// What a sink is given when it is opened.
 #[derive(Clone)]
 pub struct SinkContext {
-    /// The shard this instance runs on.
+    /// The number of this instance: of its shard among those that the sink runs on.
     pub shard: ShardId,
-    /// How many shards the job has now.
+    /// How many shards the sink runs on now.
     pub shards: u16,
     /// The epoch that the job goes on from: 0 for a fresh start. Output of later epochs than this that a dead process left
     /// behind must not become visible.

@@ -111,7 +111,7 @@ impl Path {
         push: impl FnOnce(&mut dyn Lanes) -> Result<P, ChannelError> + 'static,
     ) {
         let Path { flow, ops, sides, .. } = self;
-        let node = ChainNode { ops, output, sides: sides.exchanges() };
+        let node = ChainNode::new(ops, output, sides.exchanges());
         let make = Box::new(move |lanes: &mut dyn Lanes| -> Driven {
             let push = push(lanes)?;
             let segment = chain.drive(lanes, push)?;
@@ -122,6 +122,25 @@ impl Path {
 }
 
 impl<T, C> Stream<T, C> {
+    /// Runs the operator before, and with it its whole chain, on the first so many shards of the job, or of its
+    /// [group](Stream::shard_group), instead of on all (Flink's `setParallelism`). Two numbers in one chain, and chains on other shards where
+    /// records stay on theirs, are mistakes that show when the job is built: an exchange such as [`Stream::rebalance`] has to be in between.
+    #[track_caller]
+    pub fn parallelism(self, shards: u16) -> Self {
+        let asked = Some((shards, Location::caller()));
+        self.path.flow.graph.borrow_mut().wish(self.path.last()).parallelism = asked;
+        self
+    }
+
+    /// Runs the operator before, and with it its whole chain, on the shards of a group of the job (Flink's `slotSharingGroup`); see
+    /// [`Job::shard_group`](crate::job::Job::shard_group). Chains that are fed by this group alone are in it, too, unless they say otherwise.
+    #[track_caller]
+    pub fn shard_group(self, group: impl Into<String>) -> Self {
+        let asked = Some((group.into(), Location::caller()));
+        self.path.flow.graph.borrow_mut().wish(self.path.last()).group = asked;
+        self
+    }
+
     /// Names the operator before: the name shows in errors, metrics and plans, and is the identity of its state in checkpoints.
     pub fn name(self, name: impl Into<String>) -> Self {
         self.path.flow.graph.borrow_mut().rename(self.path.last(), name.into());

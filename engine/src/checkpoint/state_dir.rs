@@ -9,7 +9,7 @@ use crate::disk::{Disk, DiskLock};
 use crate::key::HashSeed;
 
 /// The version of everything in a state directory. It changes when any layout in it does.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// The directory of the delta files, in the state directory.
 pub const DELTA_DIR: &str = "delta";

@@ -21,6 +21,7 @@ use crate::runtime::attempt::{Attempt, AttemptSpec, Program};
 use crate::runtime::control::ShardEvent;
 use crate::runtime::coordinator::{CheckpointTimes, Coordinator, Outcome, Start};
 use crate::runtime::driver::ShardFailure;
+use crate::runtime::job_meta::JobMeta;
 use crate::runtime::metrics::CheckpointMetrics;
 use crate::runtime::restart::{RestartStrategy, Restarts};
 use crate::runtime::restored::Restored;
@@ -76,7 +77,7 @@ impl Attempts {
         drawn: HashSeed,
         processing: ProcessingTime,
     ) -> Result<Attempts, JobError> {
-        let built = Flow::build(&*program, job.tick, &job.params)
+        let built = Flow::build(&*program, job.tick, &job.job_shards(), &job.params)
             .map_err(|errors| JobError::Build { job: job.name.clone(), errors })?;
         for warning in built.plan.warnings() {
             tracing::warn!(job = job.name, "{warning}");
@@ -119,7 +120,7 @@ impl Attempts {
         self.accumulated.clear();
         let restored = self.choose()?.map(Arc::new);
         let from = restored.as_ref().map(|restored| restored.epoch);
-        let keeps_pages = restored.as_ref().is_none_or(|restored| restored.keeps_pages(self.job.shards));
+        let keeps_pages = restored.as_ref().is_none_or(|restored| restored.keeps_pages());
         if let Some(store) = &mut self.store {
             store.start_run(from).map_err(|error| self.failed_checkpoint(error))?;
         }
@@ -153,7 +154,7 @@ impl Attempts {
             self.job.name.clone(),
             attempt.control.clone(),
             times,
-            Start { from: from.unwrap_or_default(), next, keeps_pages, tick: self.job.tick },
+            Start { from: from.unwrap_or_default(), next, keeps_pages, meta: JobMeta::of(&self.plan) },
             std::mem::take(&mut self.metrics),
             now,
         );

@@ -199,12 +199,14 @@ impl EventTime {
                 Head::Operator { .. },
                 standstill @ (Standstill::HeldBack(held) | Standstill::CatchingUp(held)),
             ) => {
-                let shards = self.shards.len();
-                let producer = ShardId((held.input % shards) as u16);
-                let exchange = self.fed_by(head).nth(held.input / shards);
-                let writer = exchange.map(|exchange| self.plan.writer(exchange));
-                let known = writer.and_then(|writer| Some((writer, self.report(writer, producer)?)));
-                let Some((writer, upstream)) = known else { return WaitingFor::AllIdle };
+                let mut lanes = self.fed_by(head).flat_map(|exchange| {
+                    let writer = self.plan.writer(exchange);
+                    self.plan.lanes_to(exchange, shard).shards().map(move |producer| (writer, producer))
+                });
+                let held_by = lanes.nth(held.input);
+                let known = held_by
+                    .and_then(|(writer, producer)| Some((writer, producer, self.report(writer, producer)?)));
+                let Some((writer, producer, upstream)) = known else { return WaitingFor::AllIdle };
                 let from = self.plan.name(writer).to_owned();
                 if matches!(standstill, Standstill::CatchingUp(_)) {
                     let watermark = held.watermark;

@@ -1,5 +1,6 @@
 //! A job's name and settings.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,9 @@ use super::error::JobError;
 use super::supervisor::{Shared, Supervisor};
 use super::{JobHandle, Summary};
 use crate::element::Epoch;
-use crate::graph::Flow;
+use crate::graph::{Flow, JobShards, ShardRange};
 use crate::limits::RING_BYTES_DEFAULT;
-use crate::params::Params;
+use crate::params::{ParamError, Params};
 use crate::runtime::driver::DriverKind;
 use crate::runtime::restart::RestartStrategy;
 use crate::runtime::wait::WaitPolicy;
@@ -33,6 +34,9 @@ use crate::time::{Clock, Tick};
 pub struct Job {
     pub(crate) name: String,
     pub(crate) shards: u16,
+    /// Who says so; none for the default.
+    pub(crate) shards_from: Option<&'static str>,
+    pub(crate) shard_groups: BTreeMap<String, ShardRange>,
     pub(crate) cores: Option<Vec<usize>>,
     pub(crate) oversubscribe: bool,
     pub(crate) driver: DriverKind,
@@ -59,6 +63,8 @@ impl Job {
         Job {
             name: name.into(),
             shards: 1,
+            shards_from: None,
+            shard_groups: BTreeMap::new(),
             cores: None,
             oversubscribe: false,
             driver: DriverKind::Auto,
@@ -80,10 +86,20 @@ impl Job {
         }
     }
 
-    /// How many shards, each pinned to a core of its own (default 1). More than there are cores is refused unless
-    /// [`Job::oversubscribe`] allows it.
+    /// How many shards, each pinned to a core of its own (default: what the parameter `parallelism` or `p` of [`Job::params`] says, else 1).
+    /// More than there are cores is refused unless [`Job::oversubscribe`] allows it. Every operator runs on all of them unless
+    /// [`Stream::parallelism`](crate::stream::Stream::parallelism) says otherwise.
     pub fn shards(mut self, shards: u16) -> Job {
         self.shards = shards;
+        self.shards_from = Some("Job::shards");
+        self
+    }
+
+    /// Names neighbouring shards, by their numbers from 0, for chains that are to run on them alone: see
+    /// [`Stream::shard_group`](crate::stream::Stream::shard_group). Groups may overlap.
+    pub fn shard_group(mut self, name: impl Into<String>, shards: std::ops::Range<u16>) -> Job {
+        let count = shards.end.saturating_sub(shards.start);
+        self.shard_groups.insert(name.into(), ShardRange { first: shards.start, count });
         self
     }
 
@@ -204,8 +220,9 @@ impl Job {
     /// # Errors
     /// [`JobError::Build`].
     pub fn explain(&self, program: impl Fn(&Flow)) -> Result<String, JobError> {
-        let built = Flow::build(&program, self.tick, &self.params)
-            .map_err(|errors| JobError::Build { job: self.name.clone(), errors })?;
+        let job = self.clone().settled()?;
+        let built = Flow::build(&program, job.tick, &job.job_shards(), &job.params)
+            .map_err(|errors| JobError::Build { job: job.name.clone(), errors })?;
         Ok(built.plan.explain())
     }
 
@@ -224,9 +241,10 @@ impl Job {
     /// # Errors
     /// What kept it from starting.
     pub fn spawn(self, program: impl Fn(&Flow) + Send + Sync + 'static) -> Result<JobHandle, JobError> {
-        self.check()?;
+        let job = self.settled()?;
+        job.check()?;
         let shared = Arc::new(Shared::default());
-        let supervisor = Supervisor::new(self, Arc::new(program), shared.clone())?;
+        let supervisor = Supervisor::new(job, Arc::new(program), shared.clone())?;
         let thread = std::thread::Builder::new()
             .name("mill-control".to_owned())
             .spawn(move || supervisor.run())
@@ -237,6 +255,31 @@ impl Job {
                 ),
             })?;
         Ok(JobHandle { shared, thread })
+    }
+
+    /// With the number of shards that the parameters say, where the program says none.
+    pub(crate) fn settled(mut self) -> Result<Job, JobError> {
+        if self.shards_from.is_some() {
+            return Ok(self);
+        }
+        for (name, origin) in [("parallelism", "parameter `parallelism`"), ("p", "parameter `p`")] {
+            let wrong =
+                |error: ParamError| JobError::Setting { setting: "shards", problem: error.to_string() };
+            if let Some(shards) = self.params.get(name).map_err(wrong)? {
+                (self.shards, self.shards_from) = (shards, Some(origin));
+                break;
+            }
+        }
+        Ok(self)
+    }
+
+    /// The shards as the program's graph sees them.
+    pub(crate) fn job_shards(&self) -> JobShards {
+        JobShards {
+            count: self.shards,
+            origin: self.shards_from.map(str::to_owned),
+            groups: self.shard_groups.clone(),
+        }
     }
 
     fn check(&self) -> Result<(), JobError> {
@@ -255,6 +298,19 @@ impl Job {
         }
         if self.retained_checkpoints == 0 {
             return wrong("retained_checkpoints", "is 0, so that nothing could be restored; keep at least 1");
+        }
+        for (name, on) in &self.shard_groups {
+            let (first, end) = (u32::from(on.first), u32::from(on.first) + u32::from(on.count));
+            if on.count == 0 || end > u32::from(self.shards) {
+                let last = self.shards.saturating_sub(1);
+                return Err(JobError::Setting {
+                    setting: "shard_group",
+                    problem: format!(
+                        "group `{name}` is shards {first}..{end}, but the job has {}: 0 to {last}; name some of these, or raise Job::shards",
+                        self.shards
+                    ),
+                });
+            }
         }
         if self.memory_bytes == Some(0) {
             return wrong("memory_limit", "is 0; leave it out for no limit");

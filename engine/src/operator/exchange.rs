@@ -15,7 +15,7 @@ use super::segment::{OpenContext, Tail};
 use super::{Chain, OpId, Push};
 use crate::channel::{BatchShape, ChannelError, Outlet};
 use crate::element::{Epoch, KeyHash, ShardId, Timestamp};
-use crate::graph::{ExchangeId, Lanes, Partitioner, Port};
+use crate::graph::{ExchangeId, Lanes, Partitioner, Port, ShardRange};
 use crate::key::{HashSeed, Key};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
@@ -62,10 +62,9 @@ pub(crate) struct Outlets {
     to: (OpId, Port),
     to_name: String,
     shard: ShardId,
-    shards: u16,
-    /// One for each shard, or one to the same shard.
+    /// One for each shard that it goes to.
     lanes: Vec<Outlet>,
-    partitioner: Partitioner,
+    lanes_to: ShardRange,
     /// Whether the next record is the first one after there was room for a batch.
     batch_begins: bool,
 }
@@ -75,19 +74,17 @@ impl Outlets {
     pub(crate) fn new(
         op: OpId,
         exchange: ExchangeId,
-        partitioner: Partitioner,
         shape: BatchShape,
         lanes: &mut dyn Lanes,
     ) -> Result<Self, ChannelError> {
-        let to = lanes.consumer(exchange);
+        let (to, lanes_to) = (lanes.consumer(exchange), lanes.lanes_from(exchange));
         let lanes = lanes.outlets(exchange, shape)?;
         let (to_name, shard) = (String::new(), ShardId(0));
-        Ok(Outlets { op, to, to_name, shard, shards: 1, lanes, partitioner, batch_begins: true })
+        Ok(Outlets { op, to, to_name, shard, lanes, lanes_to, batch_begins: true })
     }
 
     pub(crate) fn open(&mut self, context: &OpenContext) {
         self.shard = context.shard;
-        self.shards = context.shards;
         self.to_name = context.name(self.to.0).to_owned();
     }
 
@@ -126,10 +123,7 @@ impl Outlets {
             lane.switch(epoch, &mut frames)
                 .map_err(|error| Box::new(Failure::of(op, Cause::fatal(error))))?;
             if !frames.is_empty() {
-                let to = match self.partitioner {
-                    Partitioner::Forward => from,
-                    _ => ShardId(number as u16),
-                };
+                let to = self.lanes_to.nth(number);
                 snapshot.unsent.push(ChannelSnapshot { operator: to_name.clone(), port, from, to, frames });
             }
         }
@@ -220,7 +214,7 @@ where
     fn push(&mut self, item: C::Item<'_>, at: Timestamp) {
         let outlets = &mut self.outlets;
         let seed = self.seed;
-        let shards = outlets.shards;
+        let shards = outlets.lanes.len() as u16;
         let again = cfg!(debug_assertions) || outlets.batch_begins;
         let record = C::by_ref(&item);
         let appended = self.key.with_key(record, outlets.op, |key| {
@@ -318,7 +312,8 @@ impl Tail for Forward {
     exchange_control!();
 }
 
-/// Whether a restored record of a channel belongs to a shard, where the number of shards has changed from `before`. `hash` is the record's.
+/// Whether a restored record of a channel belongs to an instance of its consumer, where they are others than before, of which there were
+/// `before`. `hash` is the record's. All are numbers of instances.
 pub(crate) fn belongs(
     partitioner: Partitioner,
     (from, to): (ShardId, ShardId),
@@ -332,8 +327,10 @@ pub(crate) fn belongs(
         // A copy of what is broadcast goes with its own records: see `Opening::copied_table`.
         Partitioner::Broadcast => to.0 == shard.0 % before,
         // Dealt by the old channel, so that order within it is kept.
-        Partitioner::Rebalance | Partitioner::Shuffle | Partitioner::Custom | Partitioner::Forward => {
-            (from.0.wrapping_add(to.0)) % shards == shard.0
-        }
+        Partitioner::Rebalance
+        | Partitioner::Rescale
+        | Partitioner::Shuffle
+        | Partitioner::Custom
+        | Partitioner::Forward => (from.0.wrapping_add(to.0)) % shards == shard.0,
     }
 }

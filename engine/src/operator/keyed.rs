@@ -224,7 +224,8 @@ impl<H: Operator> Chain for FromExchange<H> {
             let first = inlets.len();
             inlets.extend(lanes.inlets(end.exchange, end.shape)?);
             let side = Side { inputs: inlets.len() - first, producers: lanes.producers(end.exchange) };
-            ports.push(OpenPort { first, side, partitioner: end.partitioner, shape: end.shape });
+            let from = lanes.lanes_to(end.exchange);
+            ports.push(OpenPort { first, side, end, from });
         }
         Ok(Box::new(OperatorSegment::new(self.head, push, inlets, ports)))
     }

@@ -63,14 +63,15 @@ impl OperatorState {
     pub(crate) fn open(context: &OpenContext, op: OpId) -> Result<Self, Box<Failure>> {
         let operator = context.name(op).to_owned();
         let config = ArenaConfig { budget: context.budget.clone(), ..ArenaConfig::new(&operator) };
-        let saved = context.restored.as_ref().filter(|restored| restored.fits(context));
+        let saved = context.restored.as_ref().filter(|restored| restored.keeps_pages());
         let saved = saved.and_then(|restored| Some((restored, restored.operator(context.shard, &operator)?)));
         let arena = match saved {
             Some((restored, snapshot)) => restored.arena(context.shard, snapshot.arena, config),
             None => Arena::new(config),
         };
         let arena = arena.map_err(|error| Box::new(Failure::of(op, Cause::state(error))))?;
-        let mine = KeyGroups::of_shard(context.shard, context.shards);
+        let (instance, instances) = context.instance();
+        let mine = KeyGroups::of_shard(instance, instances);
         Ok(OperatorState { arena, operator, mine, declared: Vec::new(), let_go: Vec::new() })
     }
 
@@ -168,7 +169,7 @@ impl OperatorState {
     ) -> Result<OldShard, StateError> {
         // What is copied is charged to the job's budget; what it is copied from is gone in a moment.
         let arena = restored.arena(shard, snapshot.arena, ArenaConfig::new(&self.operator))?;
-        Ok(OldShard { arena, groups: KeyGroups::of_shard(shard, restored.shards()) })
+        Ok(OldShard { arena, groups: restored.key_groups(&self.operator, shard) })
     }
 
     /// Takes over the entries of an old shard's table that belong to this shard.

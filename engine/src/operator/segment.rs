@@ -8,7 +8,7 @@ use super::failure::Failure;
 use crate::arena::{Arena, MemoryBudget};
 use crate::channel::Inlet;
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
-use crate::graph::{Plan, Port};
+use crate::graph::{Plan, Port, ShardRange};
 use crate::key::HashSeed;
 use crate::params::Params;
 use crate::runtime::Waker;
@@ -19,9 +19,11 @@ use crate::sink::{Committable, SinkError};
 use crate::time::{ClockReport, JobTime, ProcessingTime, Signal};
 
 /// What a chain is given when its shard starts.
+#[derive(Clone)]
 pub struct OpenContext {
     pub(crate) shard: ShardId,
-    pub(crate) shards: u16,
+    /// The shards that the chain runs on; this is one of them.
+    pub(crate) on: ShardRange,
     pub(crate) plan: Arc<Plan>,
     pub(crate) job: String,
     pub(crate) state_dir: Option<std::path::PathBuf>,
@@ -38,6 +40,11 @@ impl OpenContext {
     /// The name of an operator.
     pub(crate) fn name(&self, op: OpId) -> &str {
         self.plan.name(op)
+    }
+
+    /// The number of this instance of the chain, and how many there are.
+    pub(crate) fn instance(&self) -> (ShardId, u16) {
+        (ShardId(self.on.number_of(self.shard)), self.on.count)
     }
 
     /// The epoch the job goes on from; 0 for a fresh start.
@@ -203,8 +210,8 @@ pub trait Segment {
         None
     }
 
-    /// Where the event time of its head stands, and why.
-    fn clock_report(&self, now: Nanos) -> ClockReport;
+    /// Where the event time of its head stands, and why; none where it does not run on this shard.
+    fn clock_report(&self, now: Nanos) -> Option<ClockReport>;
 
     /// Adds the chain's figures.
     fn gauge(&mut self, gauges: &mut Gauges);

@@ -15,7 +15,7 @@ use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
 use crate::arena::Arena;
 use crate::channel::{BatchShape, Inlet};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
-use crate::graph::{ExchangeId, Lanes, Partitioner, Port};
+use crate::graph::{ExchangeId, Lanes, Port};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::ShardSnapshot;
@@ -99,7 +99,7 @@ impl Sides {
         }
         let mut slots = Vec::with_capacity(sides.len());
         for SideEnd { exchange, shape, from, slot } in sides {
-            let outlets = Outlets::new(from, exchange, Partitioner::Forward, shape, lanes)?;
+            let outlets = Outlets::new(from, exchange, shape, lanes)?;
             *slot.outlets.borrow_mut() = Some(outlets);
             slots.push(slot);
         }
@@ -231,7 +231,7 @@ impl Segment for WithSides {
         self.chain.key_of_record(index)
     }
 
-    fn clock_report(&self, now: Nanos) -> ClockReport {
+    fn clock_report(&self, now: Nanos) -> Option<ClockReport> {
         self.chain.clock_report(now)
     }
 

@@ -71,14 +71,15 @@ impl<C: Chain, S: Sink<C::Ref>> Tail for SinkTail<S, C> {
 
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
         self.name = context.name(self.op).to_owned();
-        self.shard = context.shard;
+        let (shard, shards) = context.instance();
+        self.shard = shard;
         let recovered = match &context.restored {
-            Some(restored) => restored.committables(&self.name, context.shard, context.shards),
+            Some(restored) => restored.committables(&self.name, shard, shards),
             None => Vec::new(),
         };
         let sink_context = SinkContext {
-            shard: context.shard,
-            shards: context.shards,
+            shard,
+            shards,
             restored: context.restored_epoch(),
             job: context.job.clone(),
             operator: self.name.clone(),

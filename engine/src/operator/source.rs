@@ -321,12 +321,13 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
             operator: self.name.clone(),
             state_dir: context.state_dir.clone(),
         };
+        let (instance, instances) = context.instance();
         let all = self.source.partitions().map_err(|error| self.failed(error))?;
         let restored = context.restored.as_ref().map(|restored| restored.partitions(&self.name));
         let mine = all
             .into_iter()
             .enumerate()
-            .filter(|(number, _)| number % usize::from(context.shards) == context.shard.index());
+            .filter(|(number, _)| number % usize::from(instances) == instance.index());
         let untimed = WatermarkPlan::default();
         let plan = self.watermarks.as_ref().unwrap_or(&untimed);
         for (_, name) in mine {
@@ -460,9 +461,9 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
         Some(place)
     }
 
-    fn clock_report(&self, now: Nanos) -> ClockReport {
+    fn clock_report(&self, now: Nanos) -> Option<ClockReport> {
         let standstill = self.clock.held_back_by();
-        ClockReport {
+        Some(ClockReport {
             watermark: self.clock.watermark(),
             stands_for: standstill.input().map_or_else(Default::default, |held| now.since(held.since)),
             standstill,
@@ -471,7 +472,7 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
                 timed: self.watermarks.is_some(),
                 blocked: self.clock.is_blocked(),
             },
-        }
+        })
     }
 
     fn gauge(&mut self, gauges: &mut Gauges) {

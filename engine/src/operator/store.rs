@@ -127,13 +127,14 @@ impl<'a> Opening<'a> {
         let Some(restored) = &context.restored else { return Ok(opening) };
         let decode = |snapshot: &OperatorSnapshot| Contents::decode(&snapshot.data).map_err(Cause::fatal);
         let operator = context.name(op);
-        if restored.fits(context) {
+        if restored.keeps_pages() {
             opening.mine = restored.operator(context.shard, operator).map(decode).transpose()?;
             return Ok(opening);
         }
-        let now = KeyGroups::of_shard(context.shard, context.shards);
+        let (instance, instances) = context.instance();
+        let now = KeyGroups::of_shard(instance, instances);
         for (number, snapshot) in restored.operators(operator) {
-            let then = KeyGroups::of_shard(number, restored.shards());
+            let then = restored.key_groups(operator, number);
             let groups = KeyGroups { start: now.start.max(then.start), end: now.end.min(then.end) };
             let shard = opening.states.old_shard(restored, number, snapshot).map_err(Cause::state)?;
             opening.before.push(Before { groups, contents: decode(snapshot)?, shard });
@@ -178,7 +179,7 @@ impl<'a> Opening<'a> {
         }
         let mut table = self.states.create(&state);
         let shards = self.before.len();
-        if let Some(before) = self.before.get_mut(self.context.shard.index() % shards.max(1))
+        if let Some(before) = self.before.get_mut(self.context.instance().0.index() % shards.max(1))
             && let Some(meta) = before.contents.meta_of(name)
         {
             self.states.copy(&state, &mut table, &mut before.shard, meta).map_err(Cause::state)?;
@@ -219,7 +220,7 @@ impl<'a> Opening<'a> {
 
     /// Whether this is the first shard: the one that goes on with the figures of a whole operator.
     pub(crate) fn is_first_shard(&self) -> bool {
-        self.context.shard == ShardId(0)
+        self.context.instance().0 == ShardId(0)
     }
 
     /// All has been declared: whatever else the checkpoint holds would be lost.

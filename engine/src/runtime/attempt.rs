@@ -15,9 +15,10 @@ use crate::channel::{
 use crate::checkpoint::DeltaWriter;
 use crate::disk::{FileHandle, ShardDisk};
 use crate::element::{Epoch, ShardId};
-use crate::graph::{BuildError, ExchangeId, Flow, Lanes, Partitioner, Plan, Port};
+use crate::graph::{BuildError, ExchangeId, Flow, Lanes, Plan, Port, ShardRange};
 use crate::key::HashSeed;
-use crate::operator::segment::OpenContext;
+use crate::operator::absent::Absent;
+use crate::operator::segment::{OpenContext, Segment};
 use crate::operator::{Cause, Failure, OpId};
 use crate::params::Params;
 use crate::time::{JobTime, ProcessingTime, Producers};
@@ -59,26 +60,31 @@ impl Attempt {
     pub(crate) fn prepare(spec: &AttemptSpec) -> Result<Attempt, ChannelError> {
         let from = spec.restored.as_ref().map_or(Epoch(0), |restored| restored.epoch);
         let control = Control::new(spec.shards, from);
-        let time = Arc::new(JobTime::new(spec.plan.sources().count(), &control.wakers));
+        let time = Arc::new(JobTime::new(&spec.plan.source_shards(), &control.wakers));
         let (sender, events) = channel();
         let mut ends: Vec<ShardEnds> = (0..spec.shards).map(|_| ShardEnds::default()).collect();
-        for (exchange, node) in spec.plan.exchanges.iter().enumerate() {
-            let forward = node.partitioner == Partitioner::Forward;
-            let lanes = if forward { 1 } else { spec.shards };
+        for exchange in 0..spec.plan.exchanges.len() {
             for shard in &mut ends {
-                shard.outlets.push((0..lanes).map(|_| None).collect());
-                shard.inlets.push((0..lanes).map(|_| None).collect());
+                shard.outlets.push(Vec::new());
+                shard.inlets.push(Vec::new());
             }
-            if forward {
-                continue;
-            }
-            for from in 0..usize::from(spec.shards) {
-                for to in (0..usize::from(spec.shards)).filter(|to| *to != from) {
+            // In ascending order, so that every shard finds its ends in the order of the shards at the other ones.
+            let lanes = spec.plan.producer_shards(ExchangeId(exchange)).shards().flat_map(|from| {
+                spec.plan
+                    .lanes_from(ExchangeId(exchange), from)
+                    .shards()
+                    .map(move |to| (from.index(), to.index()))
+            });
+            for (from, to) in lanes {
+                let (outlet, inlet) = if from == to {
+                    (None, None)
+                } else {
                     let (producer, consumer) = (control.wakers[from].clone(), control.wakers[to].clone());
                     let (outlet, inlet) = ring_lane(spec.ring_bytes, producer, consumer)?;
-                    ends[from].outlets[exchange][to] = Some(outlet);
-                    ends[to].inlets[exchange][from] = Some(inlet);
-                }
+                    (Some(outlet), Some(inlet))
+                };
+                ends[from].outlets[exchange].push(outlet);
+                ends[to].inlets[exchange].push(inlet);
             }
         }
         let builders = ends.into_iter().enumerate().map(|(shard, ends)| -> BuildShard {
@@ -91,7 +97,7 @@ impl Attempt {
     }
 }
 
-/// The ring ends of one shard, on their way to its thread: per exchange and shard at the other end, with none for itself.
+/// The ring ends of one shard, on their way to its thread: per exchange, one for each shard at the other ends, with none for itself.
 #[derive(Default)]
 struct ShardEnds {
     outlets: Vec<Vec<Option<OutletEnd>>>,
@@ -109,7 +115,7 @@ fn build(
 ) -> Box<dyn Drive> {
     let context = OpenContext {
         shard,
-        shards: spec.shards,
+        on: ShardRange::all(spec.shards),
         plan: spec.plan.clone(),
         job: spec.job.clone(),
         state_dir: spec.state_dir.clone(),
@@ -121,7 +127,7 @@ fn build(
         processing: spec.processing,
         params: spec.params.clone(),
     };
-    let built = build_program(&spec, ends);
+    let built = build_program(&spec, shard, ends);
     let writer = spec.delta_dir.map(|dir| DeltaWriter::new(shard, dir, FileHandle(0)));
     let shard = Shard::open(&context, built, control, events, disk, writer);
     #[cfg(feature = "planted-faults")]
@@ -129,9 +135,9 @@ fn build(
     Box::new(shard)
 }
 
-fn build_program(spec: &AttemptSpec, ends: ShardEnds) -> Result<BuiltShard, Box<Failure>> {
+fn build_program(spec: &AttemptSpec, shard: ShardId, ends: ShardEnds) -> Result<BuiltShard, Box<Failure>> {
     let failed = Failure::without_operator;
-    let built = Flow::build(&*spec.program, spec.plan.tick, &spec.params)
+    let built = Flow::build(&*spec.program, spec.plan.tick, &spec.plan.shards, &spec.params)
         .map_err(|mut errors| failed(Cause::fatal(errors.remove(0))))?;
     let (first, second) = (spec.plan.explain(), built.plan.explain());
     if first != second {
@@ -139,6 +145,7 @@ fn build_program(spec: &AttemptSpec, ends: ShardEnds) -> Result<BuiltShard, Box<
     }
     let mut lanes = ShardLanes {
         plan: spec.plan.clone(),
+        shard,
         own: built.plan.exchanges.iter().map(|_| None).collect(),
         ends,
         ring_bytes: spec.ring_bytes,
@@ -146,14 +153,18 @@ fn build_program(spec: &AttemptSpec, ends: ShardEnds) -> Result<BuiltShard, Box<
         #[cfg(feature = "planted-faults")]
         plant: spec.plant,
     };
-    let makers = built.makers.into_iter();
-    let segments = makers.map(|make| make(&mut lanes).map_err(|error| failed(Cause::fatal(error))));
+    let makers = built.makers.into_iter().zip(&spec.plan.chains);
+    let segments = makers.map(|(make, chain)| match chain.on.contains(shard) {
+        true => make(&mut lanes).map_err(|error| failed(Cause::fatal(error))),
+        false => Ok(Box::new(Absent(chain.ops[0])) as Box<dyn Segment>),
+    });
     Ok(BuiltShard { segments: segments.collect::<Result<_, _>>()?, accumulators: built.accumulators })
 }
 
 /// Opens ring ends, and the shard's lanes to itself, as the chains ask for them.
 struct ShardLanes {
     plan: Arc<Plan>,
+    shard: ShardId,
     /// Per exchange: the consumer's end of the shard's own lane, made together with the producer's.
     own: Vec<Option<Inlet>>,
     ends: ShardEnds,
@@ -194,6 +205,14 @@ impl Lanes for ShardLanes {
             inlets.iter_mut().for_each(Inlet::plant_read_past_switch);
         }
         Ok(inlets)
+    }
+
+    fn lanes_from(&self, exchange: ExchangeId) -> ShardRange {
+        self.plan.lanes_from(exchange, self.shard)
+    }
+
+    fn lanes_to(&self, exchange: ExchangeId) -> ShardRange {
+        self.plan.lanes_to(exchange, self.shard)
     }
 
     fn producers(&self, exchange: ExchangeId) -> Producers {

@@ -12,7 +12,6 @@ use crate::checkpoint::{CheckpointError, CheckpointRecord, CheckpointStore};
 use crate::element::{Epoch, Nanos, ShardId};
 use crate::operator::Failure;
 use crate::sink::SinkError;
-use crate::time::Tick;
 
 /// How many pages of nearly empty files a shard is asked to save again with one checkpoint.
 const PAGES_MOVED_MAX: usize = 512;
@@ -77,7 +76,7 @@ struct Running {
 }
 
 /// Where an attempt begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Start {
     /// The checkpoint that the shards go on from; 0 for none.
     pub(crate) from: Epoch,
@@ -85,8 +84,8 @@ pub(crate) struct Start {
     pub(crate) next: Epoch,
     /// Whether pages of earlier checkpoints are still those of the same shards.
     pub(crate) keeps_pages: bool,
-    /// What a tick of the job means.
-    pub(crate) tick: Tick,
+    /// What every checkpoint says of the job.
+    pub(crate) meta: JobMeta,
 }
 
 /// See the [module](self).
@@ -132,7 +131,7 @@ impl Coordinator {
         metrics: CheckpointMetrics,
         now: Nanos,
     ) -> Coordinator {
-        let Start { from, next, keeps_pages, tick } = start;
+        let Start { from, next, keeps_pages, meta } = start;
         let shards = control.counters.len();
         let next_at = times.interval.map_or(now, |interval| now.after(interval));
         Coordinator {
@@ -154,7 +153,7 @@ impl Coordinator {
             verified: vec![from == Epoch(0); shards],
             held: None,
             fresh_maps: !keeps_pages,
-            meta: JobMeta { tick }.encode(),
+            meta: meta.encode(),
             metrics,
         }
     }

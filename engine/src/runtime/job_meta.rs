@@ -1,20 +1,32 @@
 //! What every checkpoint says of the job as a whole. `docs/formats/manifest.md` says where it lies.
 
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
+use crate::graph::{Plan, ShardRange};
 use crate::time::Tick;
 
 /// What the coordinator writes beside what the shards write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JobMeta {
     /// What a tick of event time means.
     pub(crate) tick: Tick,
+    /// The shards that each chain runs on, by the name of the operator at its head.
+    pub(crate) chains: Vec<(String, ShardRange)>,
 }
 
 impl JobMeta {
+    /// That of a job with this plan.
+    pub(crate) fn of(plan: &Plan) -> JobMeta {
+        let chains = plan.chains.iter().map(|chain| (plan.name(chain.ops[0]).to_owned(), chain.on));
+        JobMeta { tick: plan.tick, chains: chains.collect() }
+    }
+
     /// Its bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
         out.put_u8(self.tick.code());
+        out.put_list(&self.chains, |out, (head, on)| {
+            out.put_str(head).put_u16(on.first).put_u16(on.count);
+        });
         out.into_bytes()
     }
 
@@ -23,8 +35,12 @@ impl JobMeta {
         let mut input = Reader::new(bytes);
         let code = input.u8("tick")?;
         let tick = Tick::from_code(code).ok_or_else(|| input.error("tick", code))?;
+        let chains = input.list("chains", 8, |input| {
+            let head = input.str("head of chain")?.to_owned();
+            Ok((head, ShardRange { first: input.u16("first shard")?, count: input.u16("number of shards")? }))
+        })?;
         input.finish()?;
-        Ok(JobMeta { tick })
+        Ok(JobMeta { tick, chains })
     }
 }
 
@@ -35,10 +51,13 @@ mod tests {
     #[test]
     fn it_comes_back_and_damage_is_named() {
         for tick in [Tick::Millisecond, Tick::Microsecond, Tick::Nanosecond] {
-            let meta = JobMeta { tick };
+            let meta =
+                JobMeta { tick, chains: vec![("count".to_owned(), ShardRange { first: 1, count: 2 })] };
             assert_eq!(JobMeta::decode(&meta.encode()).unwrap(), meta);
         }
         assert!(JobMeta::decode(&[3]).unwrap_err().to_string().contains("tick"));
-        assert!(JobMeta::decode(&[0, 0]).is_err());
+        let mut longer = JobMeta { tick: Tick::Millisecond, chains: Vec::new() }.encode();
+        longer.push(0);
+        assert!(JobMeta::decode(&longer).is_err());
     }
 }

@@ -11,9 +11,11 @@ use crate::channel::{Batch, BatchShape, Frame, FrameError, OpenBatch, SavedFrame
 use crate::checkpoint::codec::CodecError;
 use crate::checkpoint::{ArenaNo, PageId, PageReader, RestoreError, RestoredJob};
 use crate::disk::Disk;
-use crate::element::{Epoch, ShardId, Timestamp};
-use crate::graph::{Partitioner, Plan, Port};
+use crate::element::{Epoch, KeyGroups, ShardId, Timestamp};
+use crate::graph::{Plan, Port, ShardRange};
+use crate::operator::OpId;
 use crate::operator::exchange;
+use crate::operator::keyed::InputEnd;
 use crate::operator::segment::OpenContext;
 use crate::record::Layout;
 use crate::sink::Committable;
@@ -134,8 +136,10 @@ pub(crate) struct Restored {
     job: RestoredJob,
     snapshots: Vec<ShardSnapshot>,
     disk: Arc<dyn Disk>,
-    /// Whether every chain has the number it had then, so that arenas keep theirs.
-    same_chains: bool,
+    /// The shards that each chain ran on, by the name of its head.
+    chains: Vec<(String, ShardRange)>,
+    /// Whether pages can be taken over as they are.
+    keeps_pages: bool,
 }
 
 impl Restored {
@@ -146,7 +150,7 @@ impl Restored {
         plan: &Plan,
     ) -> Result<Restored, RestoreFailure> {
         let epoch = job.epoch;
-        let JobMeta { tick } =
+        let JobMeta { tick, chains } =
             JobMeta::decode(&job.meta).map_err(|cause| RestoreFailure::JobMetadata { epoch, cause })?;
         if tick != plan.tick {
             return Err(RestoreFailure::TickChanged { then: tick, now: plan.tick });
@@ -171,14 +175,17 @@ impl Restored {
             }
         }
         check_accumulators(&snapshots, plan)?;
-        let chain_of = |name: &str| {
-            plan.chains.iter().position(|chain| chain.ops.first().is_some_and(|op| plan.name(*op) == name))
+        let mut restored = Restored { epoch, job, snapshots, disk, chains, keeps_pages: false };
+        let keeps = |operator: &OperatorSnapshot| {
+            let chain = plan.chains.get(usize::from(operator.arena));
+            chain.is_some_and(|chain| {
+                plan.name(chain.ops[0]) == operator.operator
+                    && restored.ran_on(&operator.operator) == Some(chain.on)
+            })
         };
-        let same_chains = snapshots
-            .iter()
-            .flat_map(|snapshot| &snapshot.operators)
-            .all(|operator| chain_of(&operator.operator) == Some(usize::from(operator.arena)));
-        Ok(Restored { epoch, job, snapshots, disk, same_chains })
+        let mut operators = restored.snapshots.iter().flat_map(|snapshot| &snapshot.operators);
+        restored.keeps_pages = restored.shards() == plan.shards.count && operators.all(keeps);
+        Ok(restored)
     }
 
     /// How many shards the job had.
@@ -186,14 +193,41 @@ impl Restored {
         self.snapshots.len() as u16
     }
 
-    /// Whether pages can be taken over as they are: the same shards, and chains with the same numbers.
-    pub(crate) fn fits(&self, context: &OpenContext) -> bool {
-        self.keeps_pages(context.shards)
+    /// Whether pages are taken over as they are: the same shards, and chains with the same numbers on the same of them.
+    pub(crate) fn keeps_pages(&self) -> bool {
+        self.keeps_pages
     }
 
-    /// Whether a job with this many shards takes pages over as they are.
-    pub(crate) fn keeps_pages(&self, shards: u16) -> bool {
-        self.same_chains && self.shards() == shards
+    /// The shards that a chain ran on, by the name of its head.
+    fn ran_on(&self, head: &str) -> Option<ShardRange> {
+        self.chains.iter().find(|(name, _)| name == head).map(|(_, on)| *on)
+    }
+
+    /// The key groups that an operator had on one of the old shards.
+    pub(crate) fn key_groups(&self, operator: &str, shard: ShardId) -> KeyGroups {
+        let (instance, instances) = self.instance(operator, shard);
+        KeyGroups::of_shard(instance, instances)
+    }
+
+    /// Whether the operator at the head of a chain runs where it ran.
+    pub(crate) fn keeps_place(&self, context: &OpenContext, operator: &str) -> bool {
+        self.ran_on(operator) == Some(context.on)
+    }
+
+    /// The number that an instance of an operator had, by its shard then, and how many there were.
+    pub(crate) fn instance(&self, operator: &str, shard: ShardId) -> (ShardId, u16) {
+        let on = self.ran_on(operator).unwrap_or(ShardRange::all(self.shards()));
+        // A channel of an operator that had another's name may name a shard from outside.
+        (ShardId(shard.0.saturating_sub(on.first)), on.count)
+    }
+
+    /// Whether the channels to the operator at the head of a chain come back as they were: it runs where it ran, and so does what feeds it.
+    pub(crate) fn keeps_channels(&self, context: &OpenContext, op: OpId) -> bool {
+        let plan = &context.plan;
+        let mut inputs = plan.exchanges_to(op);
+        self.keeps_place(context, plan.name(op))
+            && inputs
+                .all(|input| self.ran_on(plan.name(plan.writer(input))) == Some(plan.producer_shards(input)))
     }
 
     /// What an operator's state was on each of the old shards.
@@ -286,35 +320,38 @@ impl Restored {
         Ok(())
     }
 
-    /// The records that were on their way to an input of an operator and belong to this shard now: per producer, its frames in order. With the
-    /// same number of shards the channels come back as they were; otherwise every record is routed again, and marks of event
+    /// The records that were on their way to an input of an operator and belong to this shard now: per producer, its frames in order. Where
+    /// both ends run where they ran the channels come back as they were; otherwise every record is routed again, and marks of event
     /// time, which concerned the old producers, are left out.
     pub(crate) fn in_flight(
         &self,
-        name: &str,
+        op: OpId,
         port: Port,
-        partitioner: Partitioner,
-        shape: BatchShape,
-        shard: ShardId,
-        shards: u16,
+        end: &InputEnd,
+        context: &OpenContext,
     ) -> Result<Vec<(ShardId, Vec<u8>)>, FrameError> {
+        let as_was = self.keeps_channels(context, op);
+        let name = context.name(op);
+        let writer = context.name(context.plan.writer(end.exchange));
         let rings = self.snapshots.iter().flat_map(|snapshot| &snapshot.in_rings);
         let unsent = self.snapshots.iter().flat_map(|snapshot| &snapshot.unsent);
         // What was on a ring comes before what its producer had not sent yet.
         let channels = rings.chain(unsent).filter(|channel| channel.operator == name && channel.port == port);
         let mut mine = Vec::new();
         for channel in channels {
-            if self.shards() == shards {
-                if channel.to == shard {
+            if as_was {
+                if channel.to == context.shard {
                     mine.push((channel.from, channel.frames.clone()));
                 }
                 continue;
             }
-            let ends = (channel.from, channel.to);
+            let (from, _) = self.instance(writer, channel.from);
+            let (to, before) = self.instance(name, channel.to);
             let belongs = |batch: &Batch<'_>, index: usize| {
-                exchange::belongs(partitioner, ends, || batch.hashes()[index], self.shards(), (shard, shards))
+                let hash = || batch.hashes()[index];
+                exchange::belongs(end.partitioner, (from, to), hash, before, context.instance())
             };
-            let frames = reroute(&channel.frames, shape, belongs)?;
+            let frames = reroute(&channel.frames, end.shape, belongs)?;
             if !frames.is_empty() {
                 mine.push((channel.from, frames));
             }

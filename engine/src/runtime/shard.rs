@@ -101,10 +101,13 @@ impl Shard {
         let opened = catch(|| {
             let BuiltShard { mut segments, mut accumulators } = built?;
             if let Some(restored) = &context.restored {
-                let merged = restored.accumulators(context.shard, context.shards, &mut accumulators);
+                let merged =
+                    restored.accumulators(context.shard, context.plan.shards.count, &mut accumulators);
                 merged.map_err(|error| Failure::without_operator(Cause::fatal(error)))?;
             }
-            segments.iter_mut().try_for_each(|segment| segment.open(context))?;
+            for (segment, chain) in segments.iter_mut().zip(&context.plan.chains) {
+                segment.open(&OpenContext { on: chain.on, ..context.clone() })?;
+            }
             // Tables that were being dropped when the checkpoint was made are nobody's now.
             segments.iter_mut().filter_map(|segment| segment.arena()).for_each(Arena::discard_unclaimed);
             Ok((segments, accumulators))
@@ -210,8 +213,8 @@ impl Shard {
     #[cold]
     fn answer(&mut self, question: u64, now: Nanos) {
         self.answered = question;
-        let clocks =
-            self.segments.iter().map(|segment| (segment.head(), segment.clock_report(now))).collect();
+        let reports = self.segments.iter().map(|segment| Some((segment.head(), segment.clock_report(now)?)));
+        let clocks = reports.flatten().collect();
         let answer = ShardAnswer { clocks, accumulators: self.accumulators.totals() };
         self.tell(ShardEvent::Answer(self.id, question, answer));
     }

@@ -83,9 +83,7 @@ where
 {
     let from = path.last();
     let exchange = path.flow.graph.borrow_mut().exchange(partitioner, from);
-    path.end(chain, Some(exchange), move |lanes| {
-        Ok(tail(Outlets::new(from, exchange, partitioner, shape, lanes)?))
-    });
+    path.end(chain, Some(exchange), move |lanes| Ok(tail(Outlets::new(from, exchange, shape, lanes)?)));
     exchange
 }
 

@@ -23,6 +23,15 @@ impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
         arrive(input, "rebalance", Location::caller())
     }
 
+    /// Deals the records in turn to a few neighbouring shards (Flink's `rescale`): of two shards that go on with four, the first deals to the
+    /// first two, the second to the others; of four that go on with two, two deal to each. With as many before as after, records stay on their
+    /// shards. There are fewer rings than for [`Stream::rebalance`], and no evening out beyond the neighbours.
+    #[track_caller]
+    pub fn rescale(self) -> Dealing<T> {
+        let input = self.unkeyed(Partitioner::Rescale, |outlets| Dealt::new(InTurn::default(), outlets));
+        arrive(input, "rescale", Location::caller())
+    }
+
     /// Gives each record to any shard, all being equally likely (Flink's `shuffle`). With the same seed the same records go to the same
     /// shards, as long as nothing fails.
     #[track_caller]

@@ -163,7 +163,7 @@ impl Simulation {
         let drawn = HashSeed(random.next());
         let processing = ProcessingTime::from_epoch(job.tick);
         Ok(Simulation {
-            attempts: Attempts::new(job, Arc::new(program), disk.shared(), drawn, processing)?,
+            attempts: Attempts::new(job.settled()?, Arc::new(program), disk.shared(), drawn, processing)?,
             random,
             schedule: SimSchedule::default(),
             disk: disk.clone(),

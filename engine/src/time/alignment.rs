@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::element::{ShardId, Timestamp};
+use crate::graph::ShardRange;
 use crate::runtime::Waker;
 
 /// What the shards tell each other about one source: each, how far its slowest partition has come. The least of it is how far the source has
@@ -31,11 +32,13 @@ struct Floor {
 }
 
 impl Alignment {
-    /// Of a source that no shard has read yet: nobody runs ahead of those that have not begun.
-    pub(crate) fn new(wakers: &[Waker]) -> Self {
-        let floor =
-            |_: &Waker| Floor { at: AtomicI64::new(Timestamp::MIN.0), paused: AtomicBool::new(false) };
-        Alignment { shards: wakers.iter().map(floor).collect(), wakers: wakers.to_vec() }
+    /// Of a source on some of the shards, that none has read yet: nobody runs ahead of those that have not begun.
+    pub(crate) fn new(on: ShardRange, wakers: &[Waker]) -> Self {
+        let floor = |shard: usize| {
+            let at = if on.contains(ShardId(shard as u16)) { Timestamp::MIN } else { Timestamp::MAX };
+            Floor { at: AtomicI64::new(at.0), paused: AtomicBool::new(false) }
+        };
+        Alignment { shards: (0..wakers.len()).map(floor).collect(), wakers: wakers.to_vec() }
     }
 
     /// The slowest partition of a shard that counts is here; [`Timestamp::MAX`] where none counts.
@@ -74,7 +77,7 @@ mod tests {
     #[test]
     fn the_least_of_all_shards_counts_and_those_that_wait_are_woken() {
         let wakers = [Waker::new(), Waker::new(), Waker::new()];
-        let alignment = Alignment::new(&wakers);
+        let alignment = Alignment::new(ShardRange::all(3), &wakers);
         alignment.publish(ShardId(0), Timestamp(10));
         alignment.publish(ShardId(2), Timestamp::MAX);
         assert_eq!(alignment.least(), Timestamp::MIN);

@@ -2,6 +2,7 @@
 
 use super::alignment::Alignment;
 use super::all_idle::AllIdle;
+use crate::graph::ShardRange;
 use crate::runtime::Waker;
 
 /// Shared by all shards of one attempt at a job.
@@ -13,11 +14,12 @@ pub(crate) struct JobTime {
 }
 
 impl JobTime {
-    /// For a job with so many sources, and a shard for each waker.
-    pub(crate) fn new(sources: usize, wakers: &[Waker]) -> Self {
+    /// For a job with sources on these shards, and a shard for each waker.
+    pub(crate) fn new(sources: &[ShardRange], wakers: &[Waker]) -> Self {
+        let instances = sources.iter().map(|on| on.len()).sum();
         JobTime {
-            alignments: (0..sources).map(|_| Alignment::new(wakers)).collect(),
-            all_idle: AllIdle::new(sources * wakers.len(), wakers),
+            alignments: sources.iter().map(|on| Alignment::new(*on, wakers)).collect(),
+            all_idle: AllIdle::new(instances, wakers),
         }
     }
 }

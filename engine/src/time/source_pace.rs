@@ -113,13 +113,14 @@ impl SourcePace {
 mod tests {
     use super::super::{Signal, Tick, Watermarks};
     use super::*;
+    use crate::graph::ShardRange;
     use crate::runtime::Waker;
     use crate::source::PartitionId;
 
     /// The instances of one source on some shards, with a partition each.
     fn instances(strategy: &Watermarks, shards: usize) -> Vec<(SourcePace, SourceClock)> {
         let plan = strategy.plan(Tick::Millisecond).unwrap();
-        let job = Arc::new(JobTime::new(1, &vec![Waker::new(); shards]));
+        let job = Arc::new(JobTime::new(&[ShardRange::all(shards as u16)], &vec![Waker::new(); shards]));
         let instance = |shard| {
             let mut clock = SourceClock::new(false);
             clock.add(PartitionId(format!("p{shard}")), &plan, Nanos(0));

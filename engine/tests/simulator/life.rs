@@ -172,7 +172,8 @@ impl Life {
         Ok(self.tally)
     }
 
-    fn job(&mut self, calm: bool) -> Job {
+    /// A process's settings, and its number of shards.
+    fn job(&mut self, calm: bool) -> (Job, u16) {
         let random = &mut self.random;
         let micros = Duration::from_micros;
         let timeout = if calm {
@@ -186,8 +187,9 @@ impl Life {
         } else {
             &[20, 50, 100, 200, 1_000, 10_000]
         };
-        Job::new("simulated")
-            .shards(random.pick(&[1, 2, 2, 3, 4]))
+        let shards = random.pick(&[1, 2, 2, 3, 4]);
+        let job = Job::new("simulated")
+            .shards(shards)
             .state_dir(STATE_DIR)
             .checkpoint_interval(micros(random.pick(intervals)))
             .checkpoint_min_pause(micros(random.pick(&[0, 0, 500])))
@@ -195,7 +197,8 @@ impl Life {
             .tolerable_checkpoint_failures(random.pick(&[0, 1, 3, 100]))
             .retained_checkpoints(random.between(1, 3) as usize)
             .restart(RestartStrategy::fixed_delay(RESTARTS_MAX, micros(random.pick(&[0, 1000, 20_000_000]))))
-            .ring_bytes(random.pick(&[RING_BYTES_MIN, RING_BYTES_MIN, 4 * RING_BYTES_MIN]))
+            .ring_bytes(random.pick(&[RING_BYTES_MIN, RING_BYTES_MIN, 4 * RING_BYTES_MIN]));
+        (job, shards)
     }
 
     fn schedule(&mut self) -> SimSchedule {
@@ -232,10 +235,15 @@ impl Life {
         let delay_polls_max = random.pick(&[0, 0, 3, 40]);
         let (sink_delay, seed) = (random.pick(&[0, 1, 20]), random.next());
         let calm_faults = SimFaults { delay_polls_max, ..SimFaults::default() };
-        let (job, schedule) = (self.job(calm), self.schedule());
+        let ((job, shards), schedule) = (self.job(calm), self.schedule());
+        // Drawn apart, so that everything else is as it would be without.
+        let mut places = Random(!seed);
+        let narrow = places.one_in(4);
+        let mut place = || if narrow { places.between(1, u64::from(shards)) as u16 } else { shards };
+        let parallelism: Vec<u16> = (0..=self.topology.levels.len()).map(|_| place()).collect();
         self.say(|| {
             format!(
-                "process {}: {trouble:?}, {disk_trouble:?}, fuse {fuse}, {schedule:?}\n  {job:?}",
+                "process {}: {trouble:?}, {disk_trouble:?}, fuse {fuse}, parallelism {parallelism:?}, {schedule:?}\n  {job:?}",
                 self.tally.processes
             )
         });
@@ -252,7 +260,12 @@ impl Life {
         if let DiskTrouble::OneError(after) = disk_trouble {
             self.disk.fail_operation(after, ErrorKind::Other);
         }
-        let program = self.topology.program(self.outside.clone(), sink_delay, Arc::new(AtomicI64::new(fuse)));
+        let program = self.topology.program(
+            self.outside.clone(),
+            sink_delay,
+            Arc::new(AtomicI64::new(fuse)),
+            parallelism,
+        );
         let disk_fails = !matches!(disk_trouble, DiskTrouble::None);
         let mut simulation = match Simulation::new(seed, job, &self.disk, program) {
             Ok(simulation) => simulation,

@@ -133,12 +133,13 @@ impl Topology {
         Topology { partitions, disorder: disorder as i64, marks_idle, levels }
     }
 
-    /// The program. `fuse`: the record of all shards that makes user code fail, counted down.
+    /// The program. `fuse`: the record of all shards that makes user code fail, counted down. `parallelism`: the source's, then each level's.
     pub fn program(
         &self,
         outside: Outside,
         sink_delay: u64,
         fuse: Arc<AtomicI64>,
+        parallelism: Vec<u16>,
     ) -> impl Fn(&Flow) + Send + Sync + 'static {
         let topology = self.clone();
         move |flow| {
@@ -149,11 +150,12 @@ impl Topology {
                 watermarks = watermarks.with_idleness(IDLE_AFTER);
             }
             let source = SimSource { partitions: topology.partitions.clone() };
-            let first = flow.source("numbers", source).source_time(watermarks);
+            let first = flow.source("numbers", source).source_time(watermarks).parallelism(parallelism[0]);
             let mut keyed = key(first, topology.levels[0].0, Some(fuse.clone()));
             for (number, (_, level)) in topology.levels.iter().enumerate() {
                 let next = topology.levels.get(number + 1).map(|(steps, _)| *steps);
-                let mut end = End { next, sink: if next.is_none() { sink.take() } else { None } };
+                let sink = if next.is_none() { sink.take() } else { None };
+                let mut end = End { next, sink, parallelism: parallelism[number + 1] };
                 match add(keyed, number, *level, &mut end) {
                     Some(next) => keyed = next,
                     None => return,
@@ -167,6 +169,8 @@ impl Topology {
 struct End {
     next: Option<Steps>,
     sink: Option<crate::outside::OutsideSink>,
+    /// Of the level.
+    parallelism: u16,
 }
 
 fn key<C>(stream: Stream<Event, C>, steps: Steps, fuse: Option<Arc<AtomicI64>>) -> Keyed<Event, u64>
@@ -189,6 +193,7 @@ impl End {
     where
         C: for<'a> Chain<Record = Event, Ref = Event, Arg<'a> = Event>,
     {
+        let stream = stream.parallelism(self.parallelism);
         match self.next {
             Some(steps) => Some(key(stream, steps, None)),
             None => {

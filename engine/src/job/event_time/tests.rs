@@ -1,6 +1,6 @@
 use super::*;
 use crate::element::Nanos;
-use crate::graph::{Built, Flow};
+use crate::graph::{Built, Flow, JobShards};
 use crate::params::Params;
 use crate::prelude::*;
 use crate::testing::timed_script;
@@ -16,7 +16,8 @@ fn built() -> Built {
             .map(|result| result.value)
             .discard();
     };
-    Flow::build(&program, Tick::Millisecond, &Params::new()).ok().unwrap()
+    let two = JobShards { count: 2, ..JobShards::default() };
+    Flow::build(&program, Tick::Millisecond, &two, &Params::new()).ok().unwrap()
 }
 
 fn held(input: usize, watermark: i64) -> Standstill {

@@ -263,7 +263,7 @@ where
     /// Brings back what a checkpoint holds.
     fn restore(&mut self, context: &OpenContext) -> Result<(), Cause> {
         let Some(restored) = &context.restored else { return Ok(()) };
-        let saved = Saved::restore::<T>(restored, &self.name, (context.shard, context.shards))?;
+        let saved = Saved::restore::<T>(restored, context, self.op)?;
         self.said = (saved.watermark, saved.idle);
         for SavedStretch { requests, marks } in saved.stretches {
             for (at, request) in requests {

@@ -6,10 +6,12 @@ use std::marker::PhantomData;
 use super::queue::Marks;
 use crate::channel::{BatchShape, Frame, OpenBatch, SavedFrames};
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
-use crate::element::{ShardId, Timestamp};
+use crate::element::Timestamp;
 use crate::graph::Partitioner;
+use crate::operator::OpId;
 use crate::operator::exchange::belongs;
 use crate::operator::failure::Cause;
+use crate::operator::segment::OpenContext;
 use crate::record::{Record, RecordBuf};
 use crate::runtime::restored::Restored;
 
@@ -76,22 +78,23 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    /// What a checkpoint holds of an operator for one of so many shards. Under another number of shards, records go where those go that were on
+    /// What a checkpoint holds of an operator for one of its shards. Where they are others than then, records go where those go that were on
     /// their way to the operator, and what was to be said behind them is left out: event time goes on where all shards had come to.
     pub(super) fn restore<T: Record>(
         restored: &Restored,
-        operator: &str,
-        (shard, shards): (ShardId, u16),
+        context: &OpenContext,
+        op: OpId,
     ) -> Result<Saved, Cause> {
+        let operator = context.name(op);
         // The records are those of the input.
         restored.check_in_flight(operator, &[T::layout()]).map_err(Cause::fatal)?;
-        let before = restored.shards();
+        let as_was = restored.keeps_channels(context, op);
         let mut all = Saved { watermark: Timestamp::MAX, idle: false, stretches: Vec::new() };
         let mut any = false;
         for (from, snapshot) in restored.operators(operator) {
             let mut saved = Saved::read::<T>(&snapshot.data)?;
-            if before == shards {
-                if from == shard {
+            if as_was {
+                if from == context.shard {
                     return Ok(saved);
                 }
                 continue;
@@ -99,7 +102,8 @@ impl Saved {
             any = true;
             all.watermark = all.watermark.min(saved.watermark);
             let hash = || unreachable!("a lane to the same shard has no keys");
-            if belongs(Partitioner::Forward, (from, from), hash, before, (shard, shards)) {
+            let (from, before) = restored.instance(operator, from);
+            if belongs(Partitioner::Forward, (from, from), hash, before, context.instance()) {
                 saved.stretches.iter_mut().for_each(|stretch| stretch.marks = Marks::default());
                 all.stretches.append(&mut saved.stretches);
             }

@@ -23,8 +23,8 @@ pub(crate) trait Deal<R: ?Sized>: Begin {
 
 /// What a [`Deal`] does when its shard starts.
 pub(crate) trait Begin: 'static {
-    fn begin(&mut self, context: &OpenContext) {
-        let _ = context;
+    fn begin(&mut self, context: &OpenContext, consumers: usize) {
+        let _ = (context, consumers);
     }
 }
 
@@ -41,7 +41,7 @@ impl<D: Begin> Dealt<D> {
 
     fn opened(&mut self, context: &OpenContext) {
         self.outlets.open(context);
-        self.deal.begin(context);
+        self.deal.begin(context, self.outlets.lanes.len());
     }
 }
 
@@ -73,9 +73,9 @@ pub(crate) struct InTurn {
 }
 
 impl Begin for InTurn {
-    fn begin(&mut self, context: &OpenContext) {
+    fn begin(&mut self, context: &OpenContext, consumers: usize) {
         // Producers start at different consumers, so that few records do not all meet at shard 0.
-        self.next = context.shard.index();
+        self.next = context.instance().0.index() % consumers;
     }
 }
 
@@ -102,8 +102,8 @@ impl AtRandom {
 }
 
 impl Begin for AtRandom {
-    fn begin(&mut self, context: &OpenContext) {
-        self.state = self.seed ^ (u64::from(context.shard.0) << 48);
+    fn begin(&mut self, context: &OpenContext, _: usize) {
+        self.state = self.seed ^ (u64::from(context.instance().0.0) << 48);
     }
 }
 

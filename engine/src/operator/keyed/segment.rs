@@ -4,11 +4,11 @@ use super::super::failure::{Cause, Failure};
 use super::super::inputs::Inputs;
 use super::super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
 use super::super::{OpId, Push};
-use super::{Firing, FromExchange, Given, Operator};
+use super::{Firing, FromExchange, Given, InputEnd, Operator};
 use crate::arena::Arena;
-use crate::channel::{BatchShape, Frame, Inlet, Peek};
+use crate::channel::{Frame, Inlet, Peek};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
-use crate::graph::{Partitioner, Port};
+use crate::graph::{Port, ShardRange};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::{InputsSnapshot, ShardSnapshot};
@@ -40,8 +40,9 @@ pub(super) struct OpenPort {
     /// Its first lane.
     pub(super) first: usize,
     pub(super) side: Side,
-    pub(super) partitioner: Partitioner,
-    pub(super) shape: BatchShape,
+    pub(super) end: InputEnd,
+    /// The shards at the other ends of its lanes.
+    pub(super) from: ShardRange,
 }
 
 pub(super) struct OperatorSegment<H, P> {
@@ -249,11 +250,11 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
         self.head.arena().map_or(0, |arena| arena.pages_moved())
     }
 
-    fn restore(&mut self, restored: &Restored, shards: u16) -> Result<(), Box<Failure>> {
-        self.restore_in_flight(restored, shards)
+    fn restore(&mut self, restored: &Restored, context: &OpenContext) -> Result<(), Box<Failure>> {
+        self.restore_in_flight(restored, context)
             .map_err(|cause| Box::new(Failure::of(self.head.op(), cause)))?;
         let sides: Vec<Side> = self.ports.iter().map(|port| port.side).collect();
-        if restored.shards() == shards {
+        if restored.keeps_channels(context, self.head.op()) {
             if let Some(inputs) = restored.inputs(self.shard, &self.name) {
                 // What has ended says so again, from the sources on; a source with new partitions does not.
                 self.merge = InputMerge::restore(&sides, &inputs.merge.reopened(), Nanos(0));
@@ -284,14 +285,19 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
     }
 
     /// Brings back the records that were on their way here.
-    fn restore_in_flight(&mut self, restored: &Restored, shards: u16) -> Result<(), Cause> {
+    fn restore_in_flight(&mut self, restored: &Restored, context: &OpenContext) -> Result<(), Cause> {
         restored.check_in_flight(&self.name, &H::In::layouts(self.ports.len())).map_err(Cause::fatal)?;
         for (number, port) in self.ports.iter().enumerate() {
             let frames = restored
-                .in_flight(&self.name, Port(number as u8), port.partitioner, port.shape, self.shard, shards)
+                .in_flight(self.head.op(), Port(number as u8), &port.end, context)
                 .map_err(Cause::fatal)?;
             for (from, frames) in frames {
-                let lane = port.first + from.index() % port.side.inputs;
+                let lane = if port.from.contains(from) {
+                    usize::from(port.from.number_of(from))
+                } else {
+                    from.index() % port.side.inputs
+                };
+                let lane = port.first + lane;
                 self.inlets[lane].restore(&frames).map_err(Cause::fatal)?;
             }
         }
@@ -310,7 +316,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         self.head.open(context)?;
         self.push.tail().open(context)?;
         match &context.restored {
-            Some(restored) => self.restore(restored, context.shards),
+            Some(restored) => self.restore(restored, context),
             None => Ok(()),
         }
     }
@@ -396,11 +402,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
     fn lane(&self, inlet: usize) -> (Port, ShardId) {
         let number = self.port_of(inlet);
         let port = &self.ports[number];
-        let from = match port.partitioner {
-            Partitioner::Forward => self.shard,
-            _ => ShardId((inlet - port.first) as u16),
-        };
-        (Port(number as u8), from)
+        (Port(number as u8), port.from.nth(inlet - port.first))
     }
 
     fn arena(&mut self) -> Option<&mut Arena> {
@@ -433,14 +435,14 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         self.head.show_key(batch, first + index)
     }
 
-    fn clock_report(&self, now: Nanos) -> ClockReport {
+    fn clock_report(&self, now: Nanos) -> Option<ClockReport> {
         let standstill = self.merge.held_back_by();
-        ClockReport {
+        Some(ClockReport {
             watermark: self.merge.current(),
             stands_for: standstill.input().map_or_else(Default::default, |held| now.since(held.since)),
             standstill,
             of: Head::Operator { firing: !self.due.is_empty() },
-        }
+        })
     }
 
     fn gauge(&mut self, gauges: &mut Gauges) {

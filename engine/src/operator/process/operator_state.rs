@@ -102,14 +102,14 @@ impl<'a> OperatorStates<'a> {
         OperatorStates { context, operator: operator.to_owned(), kept: Kept::default(), failed: None }
     }
 
-    /// The number of this shard, from 0.
+    /// The number of this shard among those that the operator runs on, from 0.
     pub fn shard(&self) -> u16 {
-        self.context.shard.0
+        self.context.instance().0.0
     }
 
     /// How many shards the operator runs on.
     pub fn shards(&self) -> u16 {
-        self.context.shards
+        self.context.instance().1
     }
 
     /// Whether the job goes on from a checkpoint (Flink's `isRestored`).
@@ -157,8 +157,8 @@ impl<'a> OperatorStates<'a> {
                 }));
             }
         }
-        let (shard, shards) = (self.context.shard, self.context.shards);
-        let same_shards = restored.clone().all(|restored| restored.shards() == shards);
+        let (instance, instances) = self.context.instance();
+        let same_shards = restored.clone().all(|restored| restored.keeps_place(self.context, &self.operator));
         let mut number = 0;
         for (of, snapshot) in saved {
             let lists = decode(&snapshot.data)
@@ -166,8 +166,8 @@ impl<'a> OperatorStates<'a> {
             for bytes in lists.into_iter().filter(|(list, _)| list == name).flat_map(|(_, entries)| entries) {
                 let is_mine = match redistribution {
                     Redistribution::Union => true,
-                    Redistribution::Split if same_shards => of == shard,
-                    Redistribution::Split => number % usize::from(shards) == shard.index(),
+                    Redistribution::Split if same_shards => of == self.context.shard,
+                    Redistribution::Split => number % usize::from(instances) == instance.index(),
                 };
                 number += 1;
                 if is_mine {

@@ -12,7 +12,7 @@ use crate::checkpoint::{
 };
 use crate::disk::{FileHandle, ShardDisk};
 use crate::element::{Epoch, KeyHash, ShardId, Timestamp};
-use crate::graph::{ChainNode, OpNode, Plan, Role};
+use crate::graph::{ChainNode, JobShards, OpNode, Plan, Role, ShardRange, Wish};
 use crate::key::{HashSeed, Key};
 use crate::operator::inputs::Inputs;
 use crate::operator::keyed::{Fed, Firing, FromExchange, Operator};
@@ -59,22 +59,13 @@ pub struct Driver<H, U> {
 
 impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
     pub fn new(shards: u16, make: impl Fn() -> H + 'static) -> Self {
-        let op = OpNode {
-            name: NAME.to_owned(),
-            stateful: true,
-            built_at: Location::caller(),
-            role: Role::Inner,
-            note: None,
-        };
-        let chain = ChainNode { ops: vec![OpId(0)], output: None, sides: Vec::new() };
-        let plan = Arc::new(Plan { ops: vec![op], chains: vec![chain], ..Plan::default() });
         let mut driver = Driver {
             make: Box::new(make),
             shards: Vec::new(),
             watermarks: Vec::new(),
             now: Timestamp::MIN,
             out: Kept(Vec::new()),
-            plan,
+            plan: plan(shards),
             checkpoints: None,
             fresh_maps: false,
         };
@@ -88,7 +79,7 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
         for shard in 0..shards {
             let context = OpenContext {
                 shard: ShardId(shard),
-                shards,
+                on: ShardRange::all(shards),
                 plan: self.plan.clone(),
                 job: "job".to_owned(),
                 state_dir: None,
@@ -96,7 +87,7 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
                 budget: MemoryBudget::unlimited(),
                 waker: Waker::new(),
                 restored: restored.clone(),
-                time: Arc::new(JobTime::new(0, &[])),
+                time: Arc::new(JobTime::new(&[], &[])),
                 processing: ProcessingTime::from_epoch(Tick::Millisecond),
                 params: crate::params::Params::new(),
             };
@@ -163,10 +154,11 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
         let (disk, mut store) = self.checkpoints.take().unwrap_or_else(no_checkpoints);
         let checkpoint = self.checkpoint(&disk, &mut store);
         let job = store.load(checkpoint).unwrap();
-        let restored = Restored::read(job, disk.shared(), &self.plan).unwrap();
-        self.checkpoints = Some((disk, store));
         let watermarks = self.watermarks.clone();
         let now = shards.unwrap_or(watermarks.len() as u16);
+        self.plan = plan(now);
+        let restored = Restored::read(job, disk.shared(), &self.plan).unwrap();
+        self.checkpoints = Some((disk, store));
         self.open(now, Some(Arc::new(restored)));
         let shards = 0..usize::from(now);
         self.shards.iter_mut().for_each(|operator| operator.set_clock(self.now));
@@ -211,7 +203,7 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
             });
         }
         let fresh_maps = std::mem::take(&mut self.fresh_maps);
-        let meta = JobMeta { tick: Tick::Millisecond }.encode();
+        let meta = JobMeta::of(&self.plan).encode();
         let record = CheckpointRecord { epoch, shards: deltas, meta, fresh_maps, sinks_commit: false };
         store.commit(record).unwrap();
         store.tidy().unwrap();
@@ -236,6 +228,20 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
     pub fn operators(&self) -> impl Iterator<Item = &H> {
         self.shards.iter()
     }
+}
+
+fn plan(shards: u16) -> Arc<Plan> {
+    let op = OpNode {
+        name: NAME.to_owned(),
+        stateful: true,
+        built_at: Location::caller(),
+        role: Role::Inner,
+        note: None,
+        wish: Wish::default(),
+    };
+    let chain = ChainNode { on: ShardRange::all(shards), ..ChainNode::new(vec![OpId(0)], None, Vec::new()) };
+    let shards = JobShards { count: shards, ..JobShards::default() };
+    Arc::new(Plan { ops: vec![op], chains: vec![chain], shards, ..Plan::default() })
 }
 
 fn no_checkpoints() -> (SimDisk, CheckpointStore) {

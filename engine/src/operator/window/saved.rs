@@ -182,7 +182,7 @@ where
             }
             all.push((old_shard, saved));
         }
-        if restored.fits(context) {
+        if restored.keeps_pages() {
             if let Some((_, saved)) = all.into_iter().find(|(shard, _)| *shard == context.shard) {
                 panes.restore(&saved).map_err(Cause::state)?;
                 self.position = saved.position;
@@ -193,11 +193,12 @@ where
             return Ok(());
         }
         // Totals and blocks follow from the slices, and are made anew with the first window that fires.
-        let mine = KeyGroups::of_shard(context.shard, context.shards);
+        let (instance, instances) = context.instance();
+        let mine = KeyGroups::of_shard(instance, instances);
         self.position.done = all.iter().map(|(_, saved)| saved.position.done).min().unwrap_or(Timestamp::MIN);
         for (old_shard, snapshot) in restored.operators(&name) {
             let Some((_, saved)) = all.iter().find(|(shard, _)| *shard == old_shard) else { continue };
-            let theirs = KeyGroups::of_shard(old_shard, restored.shards());
+            let theirs = restored.key_groups(&name, old_shard);
             let both = KeyGroups { start: mine.start.max(theirs.start), end: mine.end.min(theirs.end) };
             if let Some(last) = both.last_hash() {
                 panes.import(restored, old_shard, snapshot, &saved.slices).map_err(Cause::state)?;
@@ -206,7 +207,7 @@ where
             }
         }
         // Figures of the whole operator go on on one shard.
-        if context.shard == ShardId(0) {
+        if instance == ShardId(0) {
             for (_, saved) in all {
                 self.late.absorb(saved.late);
                 self.unassigned += saved.unassigned;
