@@ -22,6 +22,8 @@ pub(crate) mod restored;
 pub(crate) mod saving;
 pub(crate) mod shard;
 pub(crate) mod snapshot;
+pub mod stalls;
+pub(crate) mod unpin;
 pub mod wait;
 pub mod wake;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use millstream::operator::async_io::{Retry, sleep};
+use millstream::operator::async_io::{Retry, blocking, sleep};
 use millstream::prelude::*;
 use millstream::testing::{Harness, Input, Step};
 
@@ -277,4 +277,79 @@ fn as_04_settings_that_make_no_sense_are_refused() {
     assert!(explain(|calls| calls.timeout(Duration::ZERO)).contains("the timeout is 0"));
     let shrinking = explain(|calls| calls.retry(Retry::exponential(1, ms(1), 0.5, ms(1))));
     assert!(shrinking.contains("by a factor of 0.5"), "{shrinking}");
+}
+
+#[test]
+fn as_07_a_shard_that_stands_still_is_reported_with_its_operators() {
+    let (go_on, blocked) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (goes_on, blocks) = (go_on.clone(), blocked.clone());
+    let running = Job::new("stalled").stall_after(ms(20)).spawn(move |flow| {
+        let (goes_on, blocks) = (goes_on.clone(), blocks.clone());
+        let numbers = flow.source("numbers", millstream::testing::script([1u64]));
+        numbers
+            .map(move |n| {
+                blocks.store(1, Ordering::Release);
+                while goes_on.load(Ordering::Acquire) == 0 {
+                    std::thread::sleep(ms(1));
+                }
+                n
+            })
+            .name("waits for a client")
+            .discard();
+    });
+    let running = running.unwrap();
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while running.metrics().stalls.is_empty() {
+        assert!(
+            std::time::Instant::now() < end,
+            "nobody has noticed; blocked: {}",
+            blocked.load(Ordering::Acquire)
+        );
+        std::thread::sleep(ms(1));
+    }
+    go_on.store(1, Ordering::Release);
+    let summary = running.wait().unwrap();
+    let stall = &summary.metrics.stalls[0];
+    assert_eq!(stall.operators[..2], ["numbers", "waits for a client"]);
+    assert!(stall.duration >= ms(20) && stall.is_over, "{stall}");
+    assert!(stall.to_string().contains("`numbers -> waits for a client"), "{stall}");
+}
+
+// Without a timeout, since the runs by hand let time pass wherever the job rests, whatever other threads are about.
+#[test]
+fn as_01_work_that_blocks_is_done_beside_the_shard() {
+    every_way(8, |flow, run| {
+        let numbers = flow.source("numbers", run.source(0u64..8));
+        let doubled = numbers.ordered_wait().capacity(3).without_timeout().call(|n| blocking(move || n * 2));
+        doubled.sink("out", run.sink());
+    })
+    .are(&[0, 2, 4, 6, 8, 10, 12, 14]);
+}
+
+#[test]
+fn as_01_a_panic_in_work_that_blocks_is_the_operators() {
+    let program = |flow: &Flow| {
+        let numbers = flow.source("numbers", millstream::testing::script([1u64, 0]));
+        numbers.unordered_wait().call(|n| blocking(move || 10 / n)).name("divide").discard();
+    };
+    let error = Job::new("divides").restart(RestartStrategy::None).run(program).unwrap_err().to_string();
+    assert!(error.contains("`divide`") && error.contains("divide by zero"), "{error}");
+}
+
+#[test]
+fn as_01_calls_that_wait_for_another_runtime_are_woken_from_its_threads() {
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let handle = tokio.handle().clone();
+    every_way(8, move |flow, run| {
+        let tokio = handle.clone();
+        let numbers = flow.source("numbers", run.source(0u64..8));
+        let doubled = numbers.ordered_wait().without_timeout().try_call(move |n| {
+            tokio.spawn(async move {
+                tokio::time::sleep(Duration::from_micros(100 * (8 - n))).await;
+                n * 2
+            })
+        });
+        doubled.sink("out", run.sink());
+    })
+    .are(&[0, 2, 4, 6, 8, 10, 12, 14]);
 }

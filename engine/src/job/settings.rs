@@ -55,6 +55,7 @@ pub struct Job {
     pub(crate) tick: Tick,
     pub(crate) clock: Option<Clock>,
     pub(crate) params: Params,
+    pub(crate) stall_after: Duration,
 }
 
 impl Job {
@@ -83,6 +84,7 @@ impl Job {
             tick: Tick::default(),
             clock: None,
             params: Params::new(),
+            stall_after: Duration::from_millis(50),
         }
     }
 
@@ -112,6 +114,13 @@ impl Job {
     /// Allows more shards than cores (default: no).
     pub fn oversubscribe(mut self, allowed: bool) -> Job {
         self.oversubscribe = allowed;
+        self
+    }
+
+    /// After how long a shard that stands still inside of an operator, because a closure or a client blocks, is reported: as a warning in the log
+    /// and in [`JobMetrics::stalls`](crate::runtime::metrics::JobMetrics::stalls). It is looked at every 20 ms (default: 50 ms).
+    pub fn stall_after(mut self, duration: Duration) -> Job {
+        self.stall_after = duration;
         self
     }
 

@@ -22,6 +22,7 @@ use crate::runtime::coordinator::Coordinator;
 use crate::runtime::driver::{self, RunningShards, ShardSpec};
 use crate::runtime::metrics::{CheckpointMetrics, JobMetrics};
 use crate::runtime::placement::{self, Placement};
+use crate::runtime::stalls::{ShardStall, Watchdog};
 use crate::time::Clock;
 
 /// How often the control thread looks for what nobody tells it of: a cancellation, a dead shard.
@@ -30,14 +31,21 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a shard has to say how things stand.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What the control thread knows beside the shards' counters.
+#[derive(Default)]
+struct Figures {
+    checkpoints: CheckpointMetrics,
+    restarts: u32,
+    stalls: Vec<ShardStall>,
+}
+
 /// What the handle and the control thread share.
 #[derive(Default)]
 pub(crate) struct Shared {
     status: AtomicU8,
     cancel: Cancel,
     control: Mutex<Option<Arc<Control>>>,
-    /// What the control thread knows beside the shards' counters.
-    figures: Mutex<(CheckpointMetrics, u32)>,
+    figures: Mutex<Figures>,
     plan: OnceLock<Arc<Plan>>,
     answers: Answers,
 }
@@ -62,7 +70,12 @@ impl Shared {
     pub(crate) fn metrics(&self) -> JobMetrics {
         let shards = self.control().map(|control| control.counters.iter().map(|of| of.read()).collect());
         let figures = self.figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        JobMetrics { shards: shards.unwrap_or_default(), checkpoints: figures.0.clone(), restarts: figures.1 }
+        JobMetrics {
+            shards: shards.unwrap_or_default(),
+            checkpoints: figures.checkpoints.clone(),
+            restarts: figures.restarts,
+            stalls: figures.stalls.clone(),
+        }
     }
 
     /// Asks all shards how things stand.
@@ -107,6 +120,7 @@ pub(crate) struct Supervisor {
     /// What the shards take for processing time.
     shard_clock: Clock,
     driver: String,
+    watchdog: Watchdog,
 }
 
 impl Supervisor {
@@ -119,10 +133,11 @@ impl Supervisor {
         let clock = Clock::wall();
         let shard_clock = job.clock.clone().unwrap_or_else(|| clock.clone());
         let processing = shard_clock.processing_time(job.tick);
+        let watchdog = Watchdog::new(job.stall_after);
         let attempts = Attempts::new(job, program, Arc::new(RealDisk), HashSeed(random()), processing)?;
         // Nobody else sets it.
         let _ = shared.plan.set(attempts.plan.clone());
-        Ok(Supervisor { attempts, placement, shared, clock, shard_clock, driver: String::new() })
+        Ok(Supervisor { attempts, placement, shared, clock, shard_clock, driver: String::new(), watchdog })
     }
 
     /// Runs the job to its end.
@@ -184,7 +199,11 @@ impl Supervisor {
 
     fn publish_figures(&self) {
         let mut figures = self.shared.figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *figures = (self.attempts.metrics.clone(), self.attempts.restarts.done());
+        *figures = Figures {
+            checkpoints: self.attempts.metrics.clone(),
+            restarts: self.attempts.restarts.done(),
+            stalls: self.watchdog.stalls().to_vec(),
+        };
     }
 
     fn attempt(&mut self) -> Result<End, JobError> {
@@ -210,7 +229,7 @@ impl Supervisor {
             from = from.map(|epoch| epoch.0),
             "RUNNING"
         );
-        let end = self.watch(&attempt.events, &mut coordinator, &mut running);
+        let end = self.watch(&attempt.events, &control, &mut coordinator, &mut running);
         control.set_phase(match end {
             End::Finished => Phase::Finish,
             End::Failed(JobError::Failed { .. }, _) => Phase::RunOut,
@@ -219,6 +238,7 @@ impl Supervisor {
         let ends = running.join();
         self.attempts.hear_out(attempt.events.try_iter());
         self.attempts.metrics = coordinator.metrics;
+        self.watchdog.forget_shards();
         self.publish_figures();
         // A shard that panicked outside of its operators says so only here.
         if let (End::Finished, Some(failure)) = (&end, ends.into_iter().find_map(|end| end.result.err())) {
@@ -231,6 +251,7 @@ impl Supervisor {
     fn watch(
         &mut self,
         events: &Receiver<ShardEvent>,
+        control: &Control,
         coordinator: &mut Coordinator,
         running: &mut RunningShards,
     ) -> End {
@@ -265,9 +286,22 @@ impl Supervisor {
             }
             if now.since(published) >= LOOK_EVERY {
                 published = now;
+                self.look_for_stalls(control, now);
                 self.attempts.metrics = coordinator.metrics.clone();
                 self.publish_figures();
             }
+        }
+    }
+}
+
+impl Supervisor {
+    fn look_for_stalls(&mut self, control: &Control, now: Nanos) {
+        let plan = &self.attempts.plan;
+        let operators =
+            |chain: usize| plan.chains[chain].ops.iter().map(|op| plan.name(*op).to_owned()).collect();
+        let shards = control.counters.iter().map(|of| of.whereabouts());
+        for stall in self.watchdog.look(now, shards, operators) {
+            tracing::warn!(job = self.attempts.job.name, "{stall}");
         }
     }
 }

@@ -14,6 +14,7 @@
 //! until its result has gone on: what is saved of it in a checkpoint is the record, and it is asked again after a restart.
 
 mod answer;
+mod blocking;
 mod call;
 mod operator;
 mod queue;
@@ -24,6 +25,7 @@ mod woken;
 
 pub use answer::{Always, Answer, MayFail, NoAnswer};
 pub(crate) use answer::{Otherwise, Settings};
+pub use blocking::{Blocking, blocking};
 pub use operator::AsyncWait;
 pub use retry::Retry;
 pub use surroundings::{Sleep, sleep};

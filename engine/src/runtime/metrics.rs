@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::element::Timestamp;
 use crate::operator::OpId;
+use crate::runtime::stalls::{ShardStall, Whereabouts};
 
 /// One counter on a cache line of its own, written by one thread.
 #[repr(align(128))]
@@ -29,6 +30,8 @@ pub(crate) struct ShardCounters {
     state_bytes: Line<AtomicU64>,
     keys: Line<AtomicU64>,
     ring_fill_permille: Line<AtomicU64>,
+    /// The number of the chain that is being stepped, plus one; 0 between steps.
+    chain: Line<AtomicU64>,
 }
 
 /// What the chains of a shard add up for its counters, now and then.
@@ -101,6 +104,27 @@ impl ShardCounters {
         self.steps.0.store(self.steps.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         if kind == StepKind::Busy && spent > self.loop_gap_max_nanos.0.load(Ordering::Relaxed) {
             self.loop_gap_max_nanos.0.store(spent, Ordering::Relaxed);
+        }
+    }
+
+    /// The shard is about to step this chain.
+    #[inline]
+    pub(crate) fn enter(&self, chain: usize) {
+        self.chain.0.store(chain as u64 + 1, Ordering::Relaxed);
+    }
+
+    /// The shard has left its chains.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        self.chain.0.store(0, Ordering::Relaxed);
+    }
+
+    /// Where the shard is.
+    pub(crate) fn whereabouts(&self) -> Whereabouts {
+        let chain = self.chain.0.load(Ordering::Relaxed);
+        Whereabouts {
+            steps: self.steps.0.load(Ordering::Relaxed),
+            chain: chain.checked_sub(1).map(|chain| chain as usize),
         }
     }
 
@@ -203,6 +227,9 @@ pub struct JobMetrics {
     pub checkpoints: CheckpointMetrics,
     /// How often the job was restarted after a failure.
     pub restarts: u32,
+    /// The newest times at which a shard stood still inside of an operator, oldest first: see
+    /// [`Job::stall_after`](crate::job::Job::stall_after).
+    pub stalls: Vec<ShardStall>,
 }
 
 impl JobMetrics {

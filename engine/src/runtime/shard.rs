@@ -183,8 +183,10 @@ impl Shard {
         // Downstream first: room is made before it is filled.
         for number in (0..self.segments.len()).rev() {
             self.at_work = number;
+            self.control.counters[self.id.index()].enter(number);
             progress.merge(self.segments[number].step(&context)?);
         }
+        self.control.counters[self.id.index()].leave();
         for segment in &mut self.segments {
             segment.flush()?;
             for inlet in segment.inlets() {

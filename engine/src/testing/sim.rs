@@ -232,6 +232,8 @@ impl Simulation {
             checkpoints: running
                 .map_or_else(|| self.attempts.metrics.clone(), |running| running.coordinator.metrics.clone()),
             restarts: self.attempts.restarts.done(),
+            // Nothing stands still while the simulator holds the clock.
+            stalls: Vec::new(),
         }
     }
 

@@ -78,7 +78,7 @@ where
             queue: Queue::new(settings.ordered),
             woken: None,
             to_poll: Vec::new(),
-            surroundings: Rc::default(),
+            surroundings: Surroundings::new(settings.capacity),
             now: Nanos(0),
             due: NEVER,
             received: 0,

@@ -1,4 +1,4 @@
-//! What a call finds around it while it is polled: the clock of its shard.
+//! What a call finds around it while it is polled: the clock of its shard, and threads for work that blocks.
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::blocking::Pool;
 use crate::element::Nanos;
 
 thread_local! {
@@ -16,10 +17,10 @@ thread_local! {
 }
 
 /// What an operator has for its calls.
-#[derive(Default)]
 pub(super) struct Surroundings {
     now: Cell<Nanos>,
     sleepers: RefCell<BinaryHeap<Reverse<Sleeper>>>,
+    pool: Pool,
 }
 
 /// Who is to be woken, and when. Ordered by that.
@@ -46,6 +47,12 @@ impl Ord for Sleeper {
 }
 
 impl Surroundings {
+    /// With so many threads at most.
+    pub(super) fn new(threads: usize) -> Rc<Self> {
+        let (now, sleepers) = (Cell::default(), RefCell::default());
+        Rc::new(Surroundings { now, sleepers, pool: Pool::new(threads) })
+    }
+
     /// Polls a call here.
     pub(super) fn enter<R>(self: &Rc<Self>, poll: impl FnOnce() -> R) -> R {
         /// Puts back what was there, also when the call panics.
@@ -60,13 +67,18 @@ impl Surroundings {
     }
 
     /// Those around the call that is being polled.
-    fn at_work(of: &str) -> Rc<Surroundings> {
+    pub(super) fn at_work(of: &str) -> Rc<Surroundings> {
         match AT_WORK.with(|at_work| at_work.borrow().clone()) {
             Some(here) => here,
             None => panic!(
                 "{of} works in the calls of ordered_wait and unordered_wait: await it there, not on a task of another runtime"
             ),
         }
+    }
+
+    /// Where work that blocks is done.
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Moves the clock, and wakes who has slept long enough.
