@@ -4,6 +4,9 @@ mod answers;
 pub(crate) mod attempts;
 mod error;
 mod event_time;
+mod id;
+mod lifecycle;
+mod result;
 mod settings;
 mod summary;
 mod supervisor;
@@ -11,6 +14,9 @@ mod supervisor;
 pub use answers::NoAnswer;
 pub use error::JobError;
 pub use event_time::{EventTime, EventTimeError, OperatorTime, Waiting, WaitingFor};
+pub use id::JobId;
+pub use lifecycle::{Change, JobEvent, TaskState};
+pub use result::JobResult;
 pub use settings::Job;
 pub use summary::{JobStatus, Summary};
 
@@ -20,15 +26,27 @@ use std::thread::JoinHandle;
 
 use crate::accumulator::Accumulators;
 use crate::runtime::metrics::JobMetrics;
+use result::ResultSlot;
 use supervisor::Shared;
 
 /// A handle on a running job, for the program that embeds it. Dropping it leaves the job running.
 pub struct JobHandle {
     shared: Arc<Shared>,
-    thread: JoinHandle<Result<Summary, JobError>>,
+    result: Arc<ResultSlot>,
+    thread: JoinHandle<()>,
 }
 
 impl JobHandle {
+    /// Which run of the job this is: another one each time.
+    pub fn id(&self) -> JobId {
+        self.shared.id
+    }
+
+    /// What has happened to the job and its tasks so far: the newest ten thousand changes, in order.
+    pub fn events(&self) -> Vec<JobEvent> {
+        self.shared.lifecycle.events()
+    }
+
     /// Where the job stands.
     pub fn status(&self) -> JobStatus {
         self.shared.status()
@@ -78,17 +96,27 @@ impl JobHandle {
         self.shared.cancel();
     }
 
+    /// Asks the job to make a checkpoint and to end when that is durable and all its sinks have committed up to there (Flink's `stop`). A job
+    /// with a state directory goes on from there when it is run again. What plain sinks are given after the checkpoint comes again then.
+    pub fn stop(&self) {
+        self.shared.stop();
+    }
+
+    /// The end of the job, as a future that any executor can poll. The job runs whether it is polled or not. Its result is given once: to this
+    /// future, or to [`JobHandle::wait`].
+    pub fn result(&self) -> JobResult {
+        JobResult(self.result.clone())
+    }
+
     /// Waits until the job has ended.
     ///
     /// # Errors
     /// What ended it, if it did not finish.
     pub fn wait(self) -> Result<Summary, JobError> {
-        match self.thread.join() {
-            Ok(result) => result,
-            Err(payload) => {
-                Err(JobError::Engine { message: crate::operator::failure::panic_message(&*payload) })
-            }
-        }
+        let result = self.result.wait();
+        // It has put the result down, and ends; a panic on the way there is the result.
+        let _ = self.thread.join();
+        result
     }
 }
 

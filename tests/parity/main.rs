@@ -10,6 +10,7 @@ mod all_joins;
 mod as_of_joins;
 mod async_io;
 mod event_time;
+mod execution;
 mod interval_joins;
 mod operator_state;
 mod parallelism;

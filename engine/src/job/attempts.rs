@@ -33,6 +33,8 @@ pub(crate) enum End {
     Finished,
     /// Somebody asked for it.
     Canceled,
+    /// Somebody asked for it, and everything up to a checkpoint is committed.
+    Stopped,
     /// The error, and whether starting again can help.
     Failed(JobError, bool),
 }

@@ -1,16 +1,19 @@
 //! A job's name and settings.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::JobError;
+use super::result::ResultSlot;
 use super::supervisor::{Shared, Supervisor};
 use super::{JobHandle, Summary};
 use crate::element::Epoch;
 use crate::graph::{Flow, JobShards, ShardRange};
 use crate::limits::RING_BYTES_DEFAULT;
+use crate::operator::failure::panic_message;
 use crate::params::{ParamError, Params};
 use crate::runtime::driver::DriverKind;
 use crate::runtime::restart::RestartStrategy;
@@ -252,18 +255,26 @@ impl Job {
     pub fn spawn(self, program: impl Fn(&Flow) + Send + Sync + 'static) -> Result<JobHandle, JobError> {
         let job = self.settled()?;
         job.check()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new());
         let supervisor = Supervisor::new(job, Arc::new(program), shared.clone())?;
-        let thread = std::thread::Builder::new()
-            .name("mill-control".to_owned())
-            .spawn(move || supervisor.run())
-            .map_err(|error| JobError::Setting {
-                setting: "threads",
-                problem: format!(
-                    "cannot start the control thread: {error}; raise the limit on threads (ulimit -u)"
-                ),
-            })?;
-        Ok(JobHandle { shared, thread })
+        let result = Arc::new(ResultSlot::default());
+        let slot = result.clone();
+        let thread =
+            std::thread::Builder::new()
+                .name("mill-control".to_owned())
+                .spawn(move || {
+                    let ended = catch_unwind(AssertUnwindSafe(|| supervisor.run()));
+                    slot.put(ended.unwrap_or_else(|payload| {
+                        Err(JobError::Engine { message: panic_message(&*payload) })
+                    }));
+                })
+                .map_err(|error| JobError::Setting {
+                    setting: "threads",
+                    problem: format!(
+                        "cannot start the control thread: {error}; raise the limit on threads (ulimit -u)"
+                    ),
+                })?;
+        Ok(JobHandle { shared, result, thread })
     }
 
     /// With the number of shards that the parameters say, where the program says none.

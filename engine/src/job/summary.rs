@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::JobId;
 use crate::accumulator::Accumulators;
 use crate::runtime::metrics::JobMetrics;
 
@@ -20,8 +21,10 @@ pub enum JobStatus {
     Finished,
     /// It failed for good.
     Failed,
-    /// It was asked to stop.
+    /// It was asked to end at once.
     Canceled,
+    /// It was asked to stop, has made a checkpoint for that, and committed its output up to there.
+    Stopped,
 }
 
 impl JobStatus {
@@ -32,7 +35,8 @@ impl JobStatus {
             2 => JobStatus::Restarting,
             3 => JobStatus::Finished,
             4 => JobStatus::Failed,
-            _ => JobStatus::Canceled,
+            5 => JobStatus::Canceled,
+            _ => JobStatus::Stopped,
         }
     }
 }
@@ -46,6 +50,7 @@ impl fmt::Display for JobStatus {
             JobStatus::Finished => "FINISHED",
             JobStatus::Failed => "FAILED",
             JobStatus::Canceled => "CANCELED",
+            JobStatus::Stopped => "STOPPED",
         })
     }
 }
@@ -53,9 +58,11 @@ impl fmt::Display for JobStatus {
 /// What there is to say of a job that has ended without failing.
 #[derive(Clone, Debug)]
 pub struct Summary {
+    /// Which run of the job this was.
+    pub id: JobId,
     /// The job's name.
     pub job: String,
-    /// Finished or canceled.
+    /// Finished, canceled or stopped.
     pub status: JobStatus,
     /// From start to end, pauses between restarts included.
     pub elapsed: Duration,
@@ -78,7 +85,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { job, status, elapsed, driver, guarantee, metrics, accumulators } = self;
+        let Summary { job, status, elapsed, driver, guarantee, metrics, accumulators, .. } = self;
         let shards = metrics.shards.len();
         writeln!(
             f,

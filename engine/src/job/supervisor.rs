@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::answers::Answers;
 use super::attempts::{Attempts, Begun, End};
 use super::error::JobError;
+use super::id::{JobId, random};
+use super::lifecycle::Lifecycle;
 use super::settings::Job;
 use super::summary::{JobStatus, Summary};
 use super::{Cancel, EventTime, NoAnswer};
@@ -40,10 +42,12 @@ struct Figures {
 }
 
 /// What the handle and the control thread share.
-#[derive(Default)]
 pub(crate) struct Shared {
+    pub(super) id: JobId,
+    pub(super) lifecycle: Lifecycle,
     status: AtomicU8,
     cancel: Cancel,
+    stop: Cancel,
     control: Mutex<Option<Arc<Control>>>,
     figures: Mutex<Figures>,
     plan: OnceLock<Arc<Plan>>,
@@ -51,16 +55,35 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn new() -> Shared {
+        Shared {
+            id: JobId::random(),
+            lifecycle: Lifecycle::default(),
+            status: AtomicU8::new(JobStatus::Created as u8),
+            cancel: Cancel::default(),
+            stop: Cancel::default(),
+            control: Mutex::default(),
+            figures: Mutex::default(),
+            plan: OnceLock::new(),
+            answers: Answers::default(),
+        }
+    }
+
     pub(crate) fn status(&self) -> JobStatus {
         JobStatus::from_u8(self.status.load(Ordering::Acquire))
     }
 
-    fn set_status(&self, status: JobStatus) {
+    fn set_status(&self, status: JobStatus, cause: Option<&JobError>) {
+        self.lifecycle.job(self.status(), status, cause.map(JobError::to_string));
         self.status.store(status as u8, Ordering::Release);
     }
 
     pub(crate) fn cancel(&self) {
         self.cancel.ask();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.ask();
     }
 
     fn control(&self) -> Option<Arc<Control>> {
@@ -146,7 +169,7 @@ impl Supervisor {
         let (job, shards) = (self.attempts.job.name.clone(), self.attempts.job.shards);
         tracing::info!(job, shards, "exactly once end to end: {guarantee}");
         loop {
-            self.shared.set_status(JobStatus::Created);
+            self.shared.set_status(JobStatus::Created, None);
             let end = match self.attempt() {
                 Ok(end) => end,
                 Err(error) => End::Failed(error, false),
@@ -154,18 +177,20 @@ impl Supervisor {
             let status = match end {
                 End::Finished => JobStatus::Finished,
                 End::Canceled => JobStatus::Canceled,
+                End::Stopped => JobStatus::Stopped,
                 End::Failed(error, retryable) => match self.restart_after(&error, retryable) {
                     true => continue,
-                    false if self.shared.cancel.asked() => JobStatus::Canceled,
+                    false if self.is_to_end() => JobStatus::Canceled,
                     false => {
-                        self.shared.set_status(JobStatus::Failed);
+                        self.shared.set_status(JobStatus::Failed, Some(&error));
                         tracing::error!(job, "{error}");
                         return Err(error);
                     }
                 },
             };
-            self.shared.set_status(status);
+            self.shared.set_status(status, None);
             return Ok(Summary {
+                id: self.shared.id,
                 job,
                 status,
                 elapsed: Duration::from_nanos(self.clock.now().0),
@@ -183,18 +208,23 @@ impl Supervisor {
             return false;
         }
         let Some(delay) = self.attempts.restarts.after_failure(self.clock.now()) else { return false };
-        self.shared.set_status(JobStatus::Restarting);
+        self.shared.set_status(JobStatus::Restarting, Some(error));
         let (job, restart) = (&self.attempts.job.name, self.attempts.restarts.done());
         tracing::warn!(job, restart, ?delay, "{error}; starting again");
         let until = self.clock.now().after(delay);
         while self.clock.now() < until {
-            if self.shared.cancel.asked() {
+            if self.is_to_end() {
                 return false;
             }
             std::thread::sleep(LOOK_EVERY.min(until.since(self.clock.now())));
         }
         self.publish_figures();
         true
+    }
+
+    /// Whether somebody has asked the job to end, in whichever way.
+    fn is_to_end(&self) -> bool {
+        self.shared.cancel.asked() || self.shared.stop.asked()
     }
 
     fn publish_figures(&self) {
@@ -209,6 +239,8 @@ impl Supervisor {
     fn attempt(&mut self) -> Result<End, JobError> {
         let Begun { attempt, mut coordinator, from } = self.attempts.begin(self.clock.now())?;
         let control = attempt.control.clone();
+        let (name, shards) = (self.attempts.job.name.as_str(), self.attempts.job.shards);
+        self.shared.lifecycle.deploy(name, &self.attempts.plan, shards);
         let wait = self.attempts.job.wait;
         let specs = attempt.builders.into_iter().enumerate().map(|(shard, build)| ShardSpec {
             shard: ShardId(shard as u16),
@@ -222,7 +254,7 @@ impl Supervisor {
         self.driver = running.driver().to_string();
         *self.shared.control.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             Some(control.clone());
-        self.shared.set_status(JobStatus::Running);
+        self.shared.set_status(JobStatus::Running, None);
         tracing::info!(
             job = self.attempts.job.name,
             driver = self.driver,
@@ -233,9 +265,13 @@ impl Supervisor {
         control.set_phase(match end {
             End::Finished => Phase::Finish,
             End::Failed(JobError::Failed { .. }, _) => Phase::RunOut,
-            End::Failed(..) | End::Canceled => Phase::Stop,
+            End::Failed(..) | End::Canceled | End::Stopped => Phase::Stop,
         });
+        if !matches!(end, End::Finished) {
+            self.shared.lifecycle.canceling();
+        }
         let ends = running.join();
+        self.shared.lifecycle.stopped(matches!(end, End::Finished));
         self.attempts.hear_out(attempt.events.try_iter());
         self.attempts.metrics = coordinator.metrics;
         self.watchdog.forget_shards();
@@ -247,6 +283,17 @@ impl Supervisor {
         Ok(end)
     }
 
+    /// Notes what an event says of the tasks.
+    fn note(&self, event: &ShardEvent) {
+        match event {
+            ShardEvent::Opened(shard) => self.shared.lifecycle.opened(*shard),
+            ShardEvent::Failed(shard, failure) => {
+                self.shared.lifecycle.failed(*shard, failure.op, &failure.cause.to_string());
+            }
+            _ => {}
+        }
+    }
+
     /// Listens to the shards until the attempt is over.
     fn watch(
         &mut self,
@@ -256,6 +303,8 @@ impl Supervisor {
         running: &mut RunningShards,
     ) -> End {
         let mut published = Nanos(0);
+        // The newest epoch when somebody asked the job to stop.
+        let mut stops_after = None;
         loop {
             let now = self.clock.now();
             let deadline = coordinator.next_deadline().map_or(LOOK_EVERY, |at| at.since(now).min(LOOK_EVERY));
@@ -264,7 +313,10 @@ impl Supervisor {
                     self.shared.answers.put(shard, question, answer);
                     None
                 }
-                Ok(event) => Some(event),
+                Ok(event) => {
+                    self.note(&event);
+                    Some(event)
+                }
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => {
                     return match running.next_end(Duration::from_secs(1)) {
@@ -280,6 +332,15 @@ impl Supervisor {
             }
             if self.shared.cancel.asked() {
                 return End::Canceled;
+            }
+            if self.shared.stop.asked() {
+                let after = *stops_after.get_or_insert_with(|| {
+                    coordinator.ask();
+                    coordinator.newest()
+                });
+                if coordinator.has_committed_after(after) {
+                    return End::Stopped;
+                }
             }
             if let Some(driver::ShardEnd { result: Err(failure), .. }) = running.next_end(Duration::ZERO) {
                 return self.attempts.shard_failed(failure.clone());
@@ -304,10 +365,4 @@ impl Supervisor {
             tracing::warn!(job = self.attempts.job.name, "{stall}");
         }
     }
-}
-
-/// A number nobody can guess, from the operating system's randomness.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::hash::RandomState::new().build_hasher().finish()
 }

@@ -241,6 +241,17 @@ impl Coordinator {
         }
     }
 
+    /// The newest epoch that has been published.
+    pub(crate) fn newest(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Whether a later checkpoint than this is durable, and all sinks have carried out its commit.
+    pub(crate) fn has_committed_after(&self, epoch: Epoch) -> bool {
+        let committed = self.control.committed();
+        committed > epoch && self.committed.iter().all(|done| *done >= committed)
+    }
+
     /// Where it stands, for a job that makes no progress.
     pub(crate) fn describe(&self) -> String {
         let saved = self.running.as_ref().map(|running| {

@@ -339,7 +339,7 @@ impl Simulation {
         self.attempts.metrics = running.coordinator.metrics;
         match end {
             End::Finished => Some(SimEnd::Finished),
-            End::Canceled => unreachable!("nobody cancels a simulation"),
+            End::Canceled | End::Stopped => unreachable!("nobody cancels a simulation"),
             End::Failed(error, retryable) => self.failed(error, retryable),
         }
     }
