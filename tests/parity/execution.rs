@@ -149,10 +149,10 @@ fn ex_11_every_change_is_an_event_with_its_cause() {
         failed.to_string(),
         "MySourceFunction -> MyFlatMapFunction (1/1), attempt 1, switched from RUNNING to FAILED: ERROR"
     );
-    let runs_again = events.iter().filter(|event| {
+    let mut runs_again = events.iter().filter(|event| {
         matches!(&event.change, Change::Task { chain, to: Running, .. } if chain.starts_with("MySource"))
     });
-    let since = runs_again.last().unwrap().at.duration_since(failed.at).unwrap();
+    let since = runs_again.next_back().unwrap().at.duration_since(failed.at).unwrap();
     assert!(since >= DELAY, "{since:?}");
     let statuses: Vec<_> = events.into_iter().filter_map(status).map(|(_, to)| to).collect();
     let (created, running) = (JobStatus::Created, JobStatus::Running);
