@@ -50,10 +50,10 @@ pub use flat_map::Out;
 pub use join::{JoinContext, JoinFunction, ProcessJoin};
 pub use process::{
     AggregatingAt, AggregatingState, BroadcastContext, BroadcastMap, BroadcastMaps, BroadcastProcess,
-    BroadcastReadContext, CheckpointedProcess, CoProcess, Expiring, KeyedBroadcastProcess, KeyedCoProcess,
+    BroadcastReadContext, CheckpointedProcess, CoProcess, KeyedBroadcastProcess, KeyedCoProcess,
     KeyedContext, KeyedProcess, ListAt, ListState, MapAt, MapKey, MapState, NamedTimer, OperatorState,
-    OperatorStates, Process, ProcessContext, Redistribution, ReducingAt, ReducingState, States, Timer, Ttl,
-    ValueState,
+    OperatorStates, Process, ProcessContext, Redistribution, ReducingAt, ReducingState, StateBudget, States,
+    StatesWith, Timer, Ttl, ValueState,
 };
 pub use side::Tag;
 pub use value::Value;

@@ -1,5 +1,6 @@
 //! One value per key.
 
+mod budget;
 mod collections;
 mod ttl;
 

@@ -21,6 +21,23 @@ pub enum StateError {
         /// What to do.
         remedy: &'static str,
     },
+    /// A state holds as much as the program lets it hold.
+    #[error(
+        "operator `{operator}`, state `{state}`: its budget of {limit} on this shard is used up ({keys} keys, {bytes} bytes); clear what is \
+         not needed any more, give the state a time to live or a larger budget, or let it shed new keys"
+    )]
+    StateBudgetExceeded {
+        /// The operator whose state it is.
+        operator: Box<str>,
+        /// The state.
+        state: Box<str>,
+        /// What it may hold on this shard.
+        limit: Box<str>,
+        /// How many keys it holds there.
+        keys: u64,
+        /// How many bytes its pages take there.
+        bytes: u64,
+    },
     /// The arena's reservation of address space is used up.
     #[error(
         "operator `{operator}`, state `{state}`: all {pages} pages that were reserved for its chain on this shard are in use; \

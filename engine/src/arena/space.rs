@@ -7,12 +7,18 @@ use super::*;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PageList {
     head: PageNo,
+    count: u32,
 }
 
 impl PageList {
     /// The newest page, or none.
     pub(crate) fn first(self) -> PageNo {
         self.head
+    }
+
+    /// How many pages there are.
+    pub(crate) fn len(self) -> u32 {
+        self.count
     }
 }
 
@@ -280,9 +286,11 @@ impl Arena {
             self.meta[next.index()].links.prev = page;
         }
         list.head = page;
+        list.count += 1;
     }
 
     fn unlink(&mut self, list: &mut PageList, page: PageNo) {
+        list.count -= 1;
         let Links { prev, next } = std::mem::take(&mut self.meta[page.index()].links);
         if prev == PageNo::NONE {
             list.head = next;

@@ -41,7 +41,11 @@ impl Cause {
 
     /// State could not be read or written.
     pub(crate) fn state(error: StateError) -> Cause {
-        Cause::engine(error)
+        match error {
+            // The same records would fill it again.
+            StateError::StateBudgetExceeded { .. } => Cause::fatal(error),
+            _ => Cause::engine(error),
+        }
     }
 
     /// An error of the engine that no restart can mend.

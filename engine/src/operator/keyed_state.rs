@@ -136,6 +136,11 @@ impl OperatorState {
         self.let_go.push(state);
     }
 
+    /// The key groups that are this shard's.
+    pub(crate) fn key_groups(&self) -> KeyGroups {
+        self.mine
+    }
+
     /// The name of the operator.
     pub(crate) fn operator(&self) -> &str {
         &self.operator

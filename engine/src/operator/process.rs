@@ -36,8 +36,10 @@
 //! }
 //! ```
 
+mod bounds;
 mod broadcast;
 mod broadcast_plain;
+mod budget;
 mod checkpointed;
 mod co;
 mod context;
@@ -50,6 +52,7 @@ mod operator_state;
 mod plain;
 mod running;
 mod states;
+mod states_with;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -58,6 +61,7 @@ mod wheel;
 
 pub use broadcast::{BroadcastContext, BroadcastMap, KeyedBroadcastProcess, KeyedBroadcastProcessing};
 pub use broadcast_plain::{BroadcastMaps, BroadcastProcess, BroadcastProcessing, BroadcastReadContext};
+pub use budget::StateBudget;
 pub use checkpointed::{CheckpointedProcess, CheckpointedProcessing};
 pub use co::{KeyedCoProcess, KeyedCoProcessing};
 pub use context::KeyedContext;
@@ -67,6 +71,7 @@ pub use list_state::{ListAt, ListState};
 pub use map_state::{MapAt, MapKey, MapState};
 pub use operator_state::{OperatorState, OperatorStates, Redistribution};
 pub use plain::{CoProcess, CoProcessing, FlatMapBoth, MapBoth, Process, ProcessContext, Processing};
-pub use states::{Expiring, States, ValueState};
+pub use states::{States, ValueState};
+pub use states_with::StatesWith;
 pub use timers::{NamedTimer, Timer};
 pub use ttl::Ttl;

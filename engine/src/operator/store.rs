@@ -9,7 +9,7 @@ use super::keyed_state::{OldShard, OperatorState, put_table, table};
 use super::segment::OpenContext;
 use crate::arena::{Arena, StateName};
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
-use crate::element::{KeyGroups, ShardId};
+use crate::element::{KEY_GROUPS, KeyGroups, ShardId};
 use crate::key::Key;
 use crate::record::Record;
 use crate::runtime::snapshot::OperatorSnapshot;
@@ -160,6 +160,18 @@ impl<'a> Opening<'a> {
     /// What the checkpoint may hold of a table of this name is not wanted.
     pub(crate) fn let_go(&mut self, name: String) {
         self.states.let_go(name);
+    }
+
+    /// The name of the operator.
+    pub(crate) fn operator(&self) -> &str {
+        self.states.operator()
+    }
+
+    /// This shard's part of what the operator may have on all its shards, by its part of the keys. The parts of all shards add up to the whole.
+    pub(crate) fn share(&self, of: u64) -> u64 {
+        let mine = self.states.key_groups();
+        let up_to = |group: u32| u128::from(of) * u128::from(group) / u128::from(KEY_GROUPS);
+        u64::try_from(up_to(mine.end) - up_to(mine.start)).expect("a part is no more than the whole")
     }
 
     /// What a tick of the job means.

@@ -1,6 +1,7 @@
 //! Tables whose types only their handles know: what a function of the program's own declares.
 
 use std::any::Any;
+use std::ops::Range;
 
 use super::store::Contents;
 use crate::arena::Arena;
@@ -13,6 +14,8 @@ use crate::state::{StateError, Table, TableMeta};
 trait AnyTable {
     fn meta(&self) -> TableMeta;
     fn len(&self) -> u64;
+    fn bytes(&self) -> u64;
+    fn contains(&self, arena: &mut Arena, hash: KeyHash, key: &[u8]) -> Result<bool, StateError>;
     fn remove(&mut self, arena: &mut Arena, hash: KeyHash, key: &[u8]) -> Result<bool, StateError>;
     fn insert_raw(
         &mut self,
@@ -44,6 +47,12 @@ impl<K: Key + ?Sized, V: Record> AnyTable for Table<K, V> {
     }
     fn len(&self) -> u64 {
         Table::len(self)
+    }
+    fn bytes(&self) -> u64 {
+        Table::bytes(self)
+    }
+    fn contains(&self, arena: &mut Arena, hash: KeyHash, key: &[u8]) -> Result<bool, StateError> {
+        Table::contains(self, arena, hash, key)
     }
     fn remove(&mut self, arena: &mut Arena, hash: KeyHash, key: &[u8]) -> Result<bool, StateError> {
         Table::remove(self, arena, hash, key)
@@ -152,7 +161,33 @@ impl Tables {
 
     /// Whether the table of this number is empty.
     pub(crate) fn is_empty(&self, number: usize) -> bool {
-        self.0[number].1.len() == 0
+        self.len_of(number) == 0
+    }
+
+    /// How many keys the table of this number holds.
+    pub(crate) fn len_of(&self, number: usize) -> u64 {
+        self.0[number].1.len()
+    }
+
+    /// How many bytes the pages take that these tables lie in.
+    pub(crate) fn bytes_of(&self, numbers: Range<usize>) -> u64 {
+        self.0[numbers].iter().map(|(_, table)| table.bytes()).sum()
+    }
+
+    /// Whether the table of this number holds a key.
+    pub(crate) fn contains(
+        &self,
+        number: usize,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+    ) -> Result<bool, StateError> {
+        self.0[number].1.contains(arena, hash, key)
+    }
+
+    /// How many tables there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// The most keys that a table has.

@@ -27,6 +27,7 @@ pub(crate) struct ShardCounters {
     late_after_idle: Line<AtomicU64>,
     watermark_regressions: Line<AtomicU64>,
     unassigned_records: Line<AtomicU64>,
+    shed_writes: Line<AtomicU64>,
     state_bytes: Line<AtomicU64>,
     keys: Line<AtomicU64>,
     ring_fill_permille: Line<AtomicU64>,
@@ -43,6 +44,7 @@ pub struct Gauges {
     pub(crate) late_after_idle: u64,
     pub(crate) watermark_regressions: u64,
     pub(crate) unassigned_records: u64,
+    pub(crate) shed_writes: u64,
     pub(crate) state_bytes: u64,
     pub(crate) keys: u64,
     pub(crate) ring_fill_max: f32,
@@ -58,6 +60,7 @@ impl Gauges {
             late_after_idle: 0,
             watermark_regressions: 0,
             unassigned_records: 0,
+            shed_writes: 0,
             state_bytes: 0,
             keys: 0,
             ring_fill_max: 0.0,
@@ -84,6 +87,7 @@ impl ShardCounters {
         self.late_after_idle.0.store(gauges.late_after_idle, Ordering::Relaxed);
         self.watermark_regressions.0.store(gauges.watermark_regressions, Ordering::Relaxed);
         self.unassigned_records.0.store(gauges.unassigned_records, Ordering::Relaxed);
+        self.shed_writes.0.store(gauges.shed_writes, Ordering::Relaxed);
         self.state_bytes.0.store(gauges.state_bytes, Ordering::Relaxed);
         self.keys.0.store(gauges.keys, Ordering::Relaxed);
         self.ring_fill_permille.0.store((gauges.ring_fill_max * 1000.0) as u64, Ordering::Relaxed);
@@ -138,6 +142,7 @@ impl ShardCounters {
             late_after_idle: count(&self.late_after_idle),
             watermark_regressions: count(&self.watermark_regressions),
             unassigned_records: count(&self.unassigned_records),
+            shed_writes: count(&self.shed_writes),
             busy: nanos(&self.busy_nanos),
             idle: nanos(&self.idle_nanos),
             backpressured: nanos(&self.blocked_nanos),
@@ -179,6 +184,8 @@ pub struct ShardMetrics {
     pub watermark_regressions: u64,
     /// Records that fell between two windows and belong to none.
     pub unassigned_records: u64,
+    /// Writes of new keys that states left out because their budget was used up. Counted since the last start.
+    pub shed_writes: u64,
     /// Time spent working.
     pub busy: Duration,
     /// Time with nothing to do.
@@ -261,5 +268,10 @@ impl JobMetrics {
     /// Records that fell between two windows and belong to none.
     pub fn unassigned_records(&self) -> u64 {
         self.shards.iter().map(|shard| shard.unassigned_records).sum()
+    }
+
+    /// Writes of new keys that states left out because their budget was used up.
+    pub fn shed_writes(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.shed_writes).sum()
     }
 }

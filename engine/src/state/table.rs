@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use crate::arena::{Arena, PageList, PageNo, StateError, StateName, TableId};
 use crate::element::KeyHash;
 use crate::key::Key;
+use crate::limits::PAGE_BYTES;
 use crate::record::{Record, RecordBuf};
 
 use super::directory::Directory;
@@ -65,6 +66,11 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
     #[inline]
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// How many bytes the pages take that it lies in.
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.pages.len()) * PAGE_BYTES as u64
     }
 
     /// Whether it holds none.

@@ -29,12 +29,13 @@ impl<T> Default for ListState<T> {
     }
 }
 
-/// The numbers of a list's tables, and of its elements' lives.
+/// The numbers of a list's tables, of its elements' lives, and of its budget.
 #[derive(Clone, Copy)]
 pub(super) struct ListSlots {
     pub(super) heads: usize,
     pub(super) elements: usize,
     pub(super) life: Option<usize>,
+    pub(super) bound: Option<usize>,
 }
 
 /// The numbers of the first element of a list, and of the next one to come; and how many elements there are.
@@ -105,6 +106,9 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
     }
 
     fn try_add(&mut self, element: &T) -> Result<(), StateError> {
+        if !self.kept.admits(self.slots.bound, self.key)? {
+            return Ok(());
+        }
         let (hash, key) = self.key;
         let Parts { tables, arena, sub_key, lives } = self.kept.parts();
         let heads = tables.of::<K, Head>(Some(self.slots.heads));

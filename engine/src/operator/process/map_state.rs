@@ -34,7 +34,7 @@ impl<Q, V> Default for MapState<Q, V> {
     }
 }
 
-/// The numbers of a map's tables.
+/// The numbers of a map's tables, of its entries' lives, and of its budget.
 #[derive(Clone, Copy)]
 pub(super) struct MapSlots {
     /// The values, by (key, key of the entry).
@@ -46,6 +46,7 @@ pub(super) struct MapSlots {
     /// How many entries there are, by key.
     pub(super) sizes: usize,
     pub(super) life: Option<usize>,
+    pub(super) bound: Option<usize>,
 }
 
 /// The map of the key at hand: what [`KeyedContext::map`](super::KeyedContext::map) gives.
@@ -153,6 +154,9 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
     }
 
     fn try_put(&mut self, of: &Q, value: &V) -> Result<bool, StateError> {
+        if !self.kept.admits(self.slots.bound, self.key)? {
+            return Ok(false);
+        }
         let (hash, key) = self.key;
         let Parts { tables, arena, sub_key, lives } = self.kept.parts();
         let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub_key);
@@ -171,6 +175,9 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
         init: impl FnOnce() -> V,
         change: impl FnOnce(&mut V) -> R,
     ) -> Result<R, StateError> {
+        if !self.kept.admits(self.slots.bound, self.key)? {
+            return Ok(change(&mut init()));
+        }
         let (hash, key) = self.key;
         let Parts { tables, arena, sub_key, lives } = self.kept.parts();
         let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub_key);

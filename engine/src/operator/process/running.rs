@@ -202,6 +202,7 @@ impl<K: Key + ?Sized, U> Running<K, U> {
 
     pub(super) fn gauge(&self, gauges: &mut Gauges) {
         gauges.keys += self.kept.as_ref().map_or(0, Kept::keys);
+        gauges.shed_writes += self.kept.as_ref().map_or(0, Kept::shed_writes);
     }
 }
 

@@ -3,11 +3,14 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use super::bounds::{Bound, Bounds};
 use super::broadcast::BroadcastMap;
+use super::budget::StateBudget;
 use super::folding_state::{AggregatingState, ReducingState};
 use super::list_state::{Head, ListSlots, ListState, forget_number};
 use super::lives::{Forget, Life, Lives, Moment, Standing};
 use super::map_state::{MapKey, MapSlots, MapState, forget_entry};
+use super::states_with::StatesWith;
 use super::timers::{NamedTimer, Timers};
 use super::ttl::Ttl;
 use crate::arena::Arena;
@@ -39,11 +42,12 @@ impl<V> Default for ValueState<V> {
     }
 }
 
-/// The number of a state's table, and of its entries' lives.
+/// The numbers of a state's table, of its entries' lives, and of its budget.
 #[derive(Clone, Copy)]
 pub(super) struct ValueSlot {
     table: usize,
     life: Option<usize>,
+    bound: Option<usize>,
 }
 
 /// The slot of a state that is used.
@@ -63,8 +67,11 @@ pub struct States<'a, K: Key + ?Sized> {
     overdue: Overdue,
     params: &'a Params,
     lives: Lives,
+    bounds: Bounds,
     /// How long the entries of the states live that are declared next.
-    ttl: Option<Ttl>,
+    pub(super) ttl: Option<Ttl>,
+    /// How much the states may hold that are declared next, each.
+    pub(super) budget: Option<StateBudget>,
     /// The first thing that went wrong.
     failed: Option<Cause>,
 }
@@ -74,8 +81,9 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         let mut opening = Opening::new(context, op)?;
         let timers = Timers::open(&mut opening)?;
         let (tables, overdue, params) = (Tables::default(), Overdue::default(), &context.params);
-        let lives = Lives::default();
-        Ok(States { opening, tables, timers, overdue, params, lives, ttl: None, failed: None })
+        let (lives, bounds) = (Lives::default(), Bounds::default());
+        let (ttl, budget, failed) = (None, None, None);
+        Ok(States { opening, tables, timers, overdue, params, lives, bounds, ttl, budget, failed })
     }
 
     /// All is declared.
@@ -85,8 +93,8 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         }
         let overdue = Some(self.overdue);
         let store = self.opening.finish()?;
-        let States { tables, timers, lives, .. } = self;
-        Ok(Kept { store, tables, timers, lives, overdue, sub_key: Vec::new() })
+        let States { tables, timers, lives, bounds, .. } = self;
+        Ok(Kept { store, tables, timers, lives, bounds, overdue, sub_key: Vec::new() })
     }
 
     /// The parameters of the job; see [`Job::params`](crate::job::Job::params).
@@ -98,8 +106,14 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     /// `states.expiring(Ttl::of(Duration::from_secs(60))).value("last seen")`.
     ///
     /// A state may get a time to live, lose it or get another one between two runs. Entries that had none live from the restart on.
-    pub fn expiring(&mut self, ttl: Ttl) -> Expiring<'_, 'a, K> {
-        Expiring { states: self, ttl }
+    pub fn expiring(&mut self, ttl: Ttl) -> StatesWith<'_, 'a, K> {
+        StatesWith { states: self, ttl: Some(ttl), budget: None }
+    }
+
+    /// States that are declared through what this gives hold no more than that, each:
+    /// `states.bounded(StateBudget::of_keys(1_000_000)).map("seen")`.
+    pub fn bounded(&mut self, budget: StateBudget) -> StatesWith<'_, 'a, K> {
+        StatesWith { states: self, ttl: None, budget: Some(budget) }
     }
 
     /// One value per key under this name. A state that the checkpoint does not know begins empty.
@@ -109,6 +123,7 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
 
     /// A list per key under this name.
     pub fn list<T: Record>(&mut self, name: &'static str) -> ListState<T> {
+        let first = self.tables.count();
         let heads = self.table::<K, Head>(name);
         let elements = self.table::<Sub<K, u64>, T>(&format!("{name} elements"));
         let life = elements.zip(heads).and_then(|(elements, heads)| {
@@ -116,23 +131,26 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
                 Box::new(move |tables, arena, _, key| forget_number::<K>(heads, tables, arena, key));
             self.life::<Sub<K, u64>>(&format!("{name} elements"), elements, forget)
         });
-        let slots = heads.zip(elements).map(|(heads, elements)| ListSlots { heads, elements, life });
+        let bound = heads.and_then(|heads| self.bound(name, heads, first));
+        let slots = heads.zip(elements).map(|(heads, elements)| ListSlots { heads, elements, life, bound });
         ListState { slots, element: PhantomData }
     }
 
     /// A map per key under this name.
     pub fn map<Q: MapKey, V: Record>(&mut self, name: &'static str) -> MapState<Q, V> {
+        let first = self.tables.count();
         let values = self.table::<Sub<K, Q>, V>(name);
         let numbers = self.table::<Sub<K, Q>, u64>(&format!("{name} numbers"));
         let order = self.table::<Sub<K, u64>, Q>(&format!("{name} order"));
         let sizes = self.table::<K, u64>(&format!("{name} sizes"));
         let slots = match (values, numbers, order, sizes) {
             (Some(values), Some(numbers), Some(order), Some(sizes)) => {
-                let slots = MapSlots { values, numbers, order, sizes, life: None };
+                let slots = MapSlots { values, numbers, order, sizes, life: None, bound: None };
                 let forget: Forget = Box::new(move |tables, arena, hash, key| {
                     forget_entry::<K, Q>(slots, tables, arena, hash, key)
                 });
-                Some(MapSlots { life: self.life::<Sub<K, Q>>(name, values, forget), ..slots })
+                let life = self.life::<Sub<K, Q>>(name, values, forget);
+                Some(MapSlots { life, bound: self.bound(name, sizes, first), ..slots })
             }
             _ => None,
         };
@@ -160,9 +178,10 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
 
     /// A table of one value per key.
     fn values<V: Record>(&mut self, name: &str) -> Option<ValueSlot> {
+        let first = self.tables.count();
         let table = self.table::<K, V>(name)?;
         let life = self.life::<K>(name, table, Box::new(|_, _, _, _| Ok(())));
-        Some(ValueSlot { table, life })
+        Some(ValueSlot { table, life, bound: self.bound(name, table, first) })
     }
 
     /// Lets the entries of a table expire, if that is what is asked for.
@@ -184,11 +203,28 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
                 Some(self.lives.push(Life::new(ttl, ticks, (entries, times), forget, is_empty)))
             }
             Err(problem) => {
-                let state = name.to_owned();
-                self.failed.get_or_insert(Cause::fatal(BadTtl { state, problem }));
+                self.refuse("time to live", name, problem);
                 None
             }
         }
+    }
+
+    /// Gives a budget to the state that was just declared, if that is what is asked for: its tables are those from `first` on, and `keyed` has
+    /// a row for each key.
+    fn bound(&mut self, name: &str, keyed: usize, first: usize) -> Option<usize> {
+        let budget = self.budget?;
+        let tables = first..self.tables.count();
+        match Bound::new(budget, &self.opening, name, keyed, tables) {
+            Ok(bound) => Some(self.bounds.push(bound)),
+            Err(problem) => {
+                self.refuse("budget", name, problem);
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, what: &'static str, name: &str, problem: String) {
+        self.failed.get_or_insert(Cause::fatal(BadLimit { what, state: name.to_owned(), problem }));
     }
 
     /// A table of this name, by its number.
@@ -239,60 +275,13 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     }
 }
 
-/// A time to live that is none.
+/// A time to live or a budget that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("the time to live of state `{state}`: {problem}")]
-struct BadTtl {
+#[error("the {what} of state `{state}`: {problem}")]
+struct BadLimit {
+    what: &'static str,
     state: String,
     problem: String,
-}
-
-/// Where a function declares states whose entries expire: what [`States::expiring`] gives.
-pub struct Expiring<'b, 'a, K: Key + ?Sized> {
-    states: &'b mut States<'a, K>,
-    ttl: Ttl,
-}
-
-impl<'a, K: Key + ?Sized> Expiring<'_, 'a, K> {
-    fn declare<S>(&mut self, declare: impl FnOnce(&mut States<'a, K>) -> S) -> S {
-        self.states.ttl = Some(self.ttl);
-        let declared = declare(self.states);
-        self.states.ttl = None;
-        declared
-    }
-
-    /// As [`States::value`]: the value expires.
-    pub fn value<V: Record>(&mut self, name: &'static str) -> ValueState<V> {
-        self.declare(|states| states.value(name))
-    }
-
-    /// As [`States::list`]: each element expires by itself.
-    pub fn list<T: Record>(&mut self, name: &'static str) -> ListState<T> {
-        self.declare(|states| states.list(name))
-    }
-
-    /// As [`States::map`]: each entry expires by itself.
-    pub fn map<Q: MapKey, V: Record>(&mut self, name: &'static str) -> MapState<Q, V> {
-        self.declare(|states| states.map(name))
-    }
-
-    /// As [`States::reducing`]: what the values have been reduced to expires.
-    pub fn reducing<V: Record>(
-        &mut self,
-        name: &'static str,
-        reduce: impl Fn(&mut V, V) + 'static,
-    ) -> ReducingState<V> {
-        self.declare(|states| states.reducing(name, reduce))
-    }
-
-    /// As [`States::aggregating`]: what the values have been aggregated to expires.
-    pub fn aggregating<T: Record, A: Aggregate<T>>(
-        &mut self,
-        name: &'static str,
-        aggregate: A,
-    ) -> AggregatingState<T, A> {
-        self.declare(|states| states.aggregating(name, aggregate))
-    }
 }
 
 /// All that a function keeps on one shard: its states and its timers.
@@ -301,6 +290,7 @@ pub(super) struct Kept<K: Key + ?Sized> {
     pub(super) tables: Tables,
     pub(super) timers: Timers<K>,
     lives: Lives,
+    bounds: Bounds,
     /// What becomes of timers that are overdue when the clock is first looked at.
     overdue: Option<Overdue>,
     /// A sub-key on its way into a table.
@@ -332,6 +322,13 @@ impl<K: Key + ?Sized> Kept<K> {
         Parts { tables, arena: store.arena(), sub_key, lives }
     }
 
+    /// Whether a state has room for what is about to be written under a key.
+    #[inline]
+    pub(super) fn admits(&mut self, bound: Option<usize>, at: (KeyHash, &[u8])) -> Result<bool, StateError> {
+        let Some(bound) = bound else { return Ok(true) };
+        self.bounds.admits(bound, &self.tables, self.store.arena(), at)
+    }
+
     pub(super) fn get<V: Record>(
         &mut self,
         slot: ValueSlot,
@@ -349,12 +346,15 @@ impl<K: Key + ?Sized> Kept<K> {
         (hash, key): (KeyHash, &[u8]),
         value: &V,
     ) -> Result<(), StateError> {
+        if !self.admits(slot.bound, (hash, key))? {
+            return Ok(());
+        }
         let Parts { tables, arena, lives, .. } = self.parts();
         let new = tables.of::<K, V>(Some(slot.table)).insert(arena, hash, key, value)?;
         lives.written(slot.life, tables, arena, moment, (hash, key), new)
     }
 
-    /// Changes a value, which is put in as `init` gives it where there is none.
+    /// Changes a value, which is put in as `init` gives it where there is none. Where there is no room, what was changed is not kept.
     pub(super) fn update<V: Record, R>(
         &mut self,
         slot: ValueSlot,
@@ -363,6 +363,9 @@ impl<K: Key + ?Sized> Kept<K> {
         init: impl FnOnce() -> V,
         change: impl FnOnce(&mut V) -> R,
     ) -> Result<R, StateError> {
+        if !self.admits(slot.bound, (hash, key))? {
+            return Ok(change(&mut init()));
+        }
         let Parts { tables, arena, lives, .. } = self.parts();
         if lives.read(slot.life, tables, arena, moment, (hash, key))? == Standing::Expired {
             lives.forget(slot.life, tables, arena, (hash, key))?;
@@ -406,6 +409,11 @@ impl<K: Key + ?Sized> Kept<K> {
 
     pub(super) fn keys(&self) -> u64 {
         self.tables.keys()
+    }
+
+    /// How many writes were left out for want of room.
+    pub(super) fn shed_writes(&self) -> u64 {
+        self.bounds.shed_writes()
     }
 
     pub(super) fn save(&self, words: Writer) -> OperatorSnapshot {

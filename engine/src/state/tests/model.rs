@@ -11,6 +11,7 @@ use super::super::{StateError, Table, TableMeta};
 use super::kinds::*;
 use crate::arena::{Arena, PageInfo, PageLoader, PageNo};
 use crate::element::{Epoch, KeyHash};
+use crate::limits::PAGE_BYTES;
 
 /// Something done to a table. Keys come in runs, so that pages fill.
 #[derive(Clone, Debug)]
@@ -256,6 +257,8 @@ impl<K: TestKey, V: TestValue, P: Probe> Run<K, V, P> {
             }
         }
         assert_eq!(self.table.len(), self.model.len() as u64);
+        let pages = self.arena.list(self.table.pages).count();
+        assert_eq!(self.table.bytes(), (pages * PAGE_BYTES) as u64);
     }
 
     fn begin(&mut self) {
