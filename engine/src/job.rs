@@ -4,6 +4,7 @@ mod answers;
 pub(crate) mod attempts;
 mod error;
 mod event_time;
+mod hot_keys;
 mod id;
 mod lifecycle;
 mod result;
@@ -14,6 +15,7 @@ mod supervisor;
 pub use answers::NoAnswer;
 pub use error::JobError;
 pub use event_time::{EventTime, EventTimeError, OperatorTime, Waiting, WaitingFor};
+pub use hot_keys::{HotKey, HotKeys};
 pub use id::JobId;
 pub use lifecycle::{Change, JobEvent, TaskState};
 pub use result::JobResult;
@@ -73,6 +75,15 @@ impl JobHandle {
     /// As [`JobHandle::event_time`]; or there is no operator of this name.
     pub fn why_waiting(&self, operator: &str) -> Result<Vec<Waiting>, EventTimeError> {
         self.event_time()?.why_waiting(operator)
+    }
+
+    /// Which keys each keyed operator sees most: where one shard has more to do than the others, most likely because of them. The shards are
+    /// asked and answer in their next step.
+    ///
+    /// # Errors
+    /// The job does not run, or a shard is busy with something that takes longer than a second.
+    pub fn hot_keys(&self) -> Result<HotKeys, NoAnswer> {
+        self.shared.hot_keys()
     }
 
     /// What the accumulators of the job have come to by now. The shards are asked and answer in their next step.

@@ -4,13 +4,16 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 
 use millstream::element::{KEY_GROUPS, KeyGroups, ShardId};
 use millstream::key::HashSeed;
 use millstream::prelude::*;
-use millstream::testing::script;
+use millstream::testing::{script, timed_script};
+use millstream::time::Ticks;
+use millstream::window::Aggregate;
 
-use crate::ways::every_way;
+use crate::ways::{Paused, every_way};
 
 /// Where records were seen: on which thread, in which order. A shard is one thread.
 type Seen<T> = Arc<Mutex<Vec<(ThreadId, T)>>>;
@@ -302,4 +305,118 @@ fn pt_03_rebalanced_records_all_arrive() {
             .sink("out", run.sink());
     })
     .are(&(0..40).map(|n| n * 2).collect::<Vec<_>>());
+}
+
+/// Keys by Zipf's law with exponent 1.2: of 200, the first is the most frequent.
+fn zipf(records: usize) -> Vec<u64> {
+    let weights: Vec<f64> = (1..=200).map(|rank| 1.0 / f64::powf(f64::from(rank), 1.2)).collect();
+    let total: f64 = weights.iter().sum();
+    let mut random = 88_172_645_463_325_252u64;
+    let mut draw = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let mut left = random as f64 / u64::MAX as f64 * total;
+        weights.iter().position(|weight| {
+            left -= weight;
+            left <= 0.0
+        })
+    };
+    (0..records).map(|_| draw().unwrap_or(0) as u64).collect()
+}
+
+#[test]
+fn pt_10_the_hottest_key_is_reported() {
+    let keys = zipf(100_000);
+    let share = keys.iter().filter(|key| **key == 0).count() as f64 / keys.len() as f64;
+    let records: Vec<(u64, Timestamp)> = keys.into_iter().map(|key| (key, Timestamp::MIN)).collect();
+    let handle = Job::new("hot")
+        .shards(2)
+        .oversubscribe(true)
+        .spawn(move |flow| {
+            let counted = flow.counter("counted");
+            flow.source("keys", Paused::endless(vec![records.clone()]))
+                .key_by(|key| format!("k{key}"))
+                .count()
+                .name("per key")
+                .inspect(move |_| counted.add(1))
+                .discard();
+        })
+        .unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    while handle.accumulators().map(|all| all.counter("counted")) != Ok(Ok(100_000)) {
+        assert!(Instant::now() < end, "{:?}", handle.accumulators());
+        thread::sleep(Duration::from_millis(1));
+    }
+    let hot = handle.hot_keys().unwrap();
+    handle.cancel();
+    handle.wait().unwrap();
+    let hottest = hot.of_operator("per key").next().unwrap();
+    assert_eq!(hottest.key, "\"k0\"", "{hot}");
+    assert!((hottest.share - share).abs() < 0.1, "{} is not {share}", hottest.share);
+    assert!(hottest.per_second > 0.0);
+    assert!(hot.to_string().starts_with("per key: key \"k0\" on shard "), "{hot}");
+}
+
+#[test]
+fn pt_10_split_keys_give_what_whole_keys_give() {
+    let keys = zipf(60);
+    let records: Vec<(u64, Timestamp)> =
+        keys.iter().zip(0..).map(|(key, at)| (*key, Timestamp(at))).collect();
+    let mut counts: BTreeMap<(i64, u64), u64> = BTreeMap::new();
+    for (key, at) in &records {
+        *counts.entry((at.0 / 20 * 20 + 20, *key)).or_default() += 1;
+    }
+    let expected: Vec<(i64, u64, u64)> =
+        counts.into_iter().map(|((end, key), count)| (end, key, count)).collect();
+    every_way(60, move |flow, run| {
+        flow.source("keys", run.timed(vec![records.clone()]))
+            .source_time(Watermarks::monotonous())
+            .key_by_split("per key", 3, |key| *key)
+            .window(Tumbling::of(Ticks(20)))
+            .count()
+            .map(|result| (result.window.end.0, result.key, result.value))
+            .sink("counts", run.sink());
+    })
+    .are_in_any_order(&expected);
+}
+
+#[test]
+fn wn_08_a_window_over_the_whole_stream_is_aggregated_on_all_shards() {
+    struct Total;
+    impl Aggregate<u64> for Total {
+        type Acc = u64;
+        type Out = u64;
+        fn create(&self) -> u64 {
+            0
+        }
+        fn add(&self, acc: &mut u64, n: &u64) {
+            *acc += n;
+        }
+        fn merge(&self, acc: &mut u64, other: &u64) {
+            *acc += other;
+        }
+        fn result(&self, acc: u64) -> u64 {
+            acc
+        }
+    }
+    let dealt = by_shard(4, |flow, seen| {
+        let numbers = (1..=100u64).map(|n| (n, Timestamp(n as i64))).collect();
+        flow.source("numbers", timed_script(vec![numbers]))
+            .source_time(Watermarks::monotonous())
+            .key_by_split("total", 16, |_| ())
+            .window(Tumbling::of(Ticks(1_000)))
+            .aggregate(Total)
+            .for_each(move |total, _| note(&seen, total.value));
+    });
+    assert_eq!(dealt, [[5050]]);
+    let plan = Job::new("split").explain(|flow| {
+        let numbers =
+            flow.source("numbers", script([1u64])).event_time(Watermarks::monotonous(), |n| *n as i64);
+        let windows = numbers.key_by_split("total", 16, |_| ()).window(Tumbling::of(Ticks(1_000)));
+        windows.aggregate(Total).discard();
+    });
+    let plan = plan.unwrap();
+    assert!(plan.contains("numbers --HASH--> total parts\n"), "{plan}");
+    assert!(plan.contains("--HASH--> total\n"), "{plan}");
 }

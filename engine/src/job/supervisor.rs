@@ -12,7 +12,7 @@ use super::id::{JobId, random};
 use super::lifecycle::Lifecycle;
 use super::settings::Job;
 use super::summary::{JobStatus, Summary};
-use super::{Cancel, EventTime, NoAnswer};
+use super::{Cancel, EventTime, HotKeys, NoAnswer};
 use crate::accumulator::Accumulators;
 use crate::disk::RealDisk;
 use crate::element::{Nanos, ShardId};
@@ -120,6 +120,12 @@ impl Shared {
         let shards = self.ask()?.into_iter().map(|answer| answer.clocks).collect();
         let plan = self.plan.get().expect("a job that runs has a plan");
         Ok(EventTime::new(plan.clone(), shards))
+    }
+
+    pub(crate) fn hot_keys(&self) -> Result<HotKeys, NoAnswer> {
+        let shards: Vec<_> = self.ask()?.into_iter().map(|answer| answer.keys).collect();
+        let plan = self.plan.get().expect("a job that runs has a plan");
+        Ok(HotKeys::of(plan, &shards))
     }
 
     pub(crate) fn accumulators(&self) -> Result<Accumulators, NoAnswer> {

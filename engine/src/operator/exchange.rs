@@ -2,11 +2,13 @@
 
 mod deal;
 mod key_check;
+mod salted;
 
 pub use deal::PartitionOutOfRange;
 pub(crate) use deal::{AtRandom, Choice, Dealt, InTurn};
 pub use key_check::KeyChanged;
 use key_check::check;
+pub(crate) use salted::Salted;
 
 use std::task::Poll;
 
@@ -26,6 +28,9 @@ use crate::sink::{Committable, SinkError};
 pub trait KeyFn<R: ?Sized>: 'static {
     /// What it is keyed by.
     type Key: Key + ?Sized;
+
+    /// Whether the same record has the same key each time.
+    const IS_FUNCTION: bool = true;
 
     /// Calls the user's closure and hands the key on.
     fn with_key<O>(&self, record: &R, op: OpId, then: impl FnOnce(&Self::Key) -> O) -> O;
@@ -215,7 +220,7 @@ where
         let outlets = &mut self.outlets;
         let seed = self.seed;
         let shards = outlets.lanes.len() as u16;
-        let again = cfg!(debug_assertions) || outlets.batch_begins;
+        let again = F::IS_FUNCTION && (cfg!(debug_assertions) || outlets.batch_begins);
         let record = C::by_ref(&item);
         let appended = self.key.with_key(record, outlets.op, |key| {
             let hash = key.hash(seed);

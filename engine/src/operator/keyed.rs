@@ -9,13 +9,16 @@ use crate::arena::Arena;
 use crate::channel::{Batch, BatchShape, ChannelError, Outlet};
 use crate::element::{Epoch, KeyHash, Nanos, Timestamp};
 use crate::graph::{ExchangeId, Lanes, Partitioner};
-use crate::key::Key;
+use crate::key::{HashSeed, Key};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::time::{Side, Signal};
 
+mod hot_keys;
 mod segment;
+
+pub(crate) use hot_keys::SeenKeys;
 
 use segment::{OpenPort, OperatorSegment};
 
@@ -200,7 +203,12 @@ pub(crate) struct InputEnd {
     pub(crate) exchange: ExchangeId,
     pub(crate) partitioner: Partitioner,
     pub(crate) shape: BatchShape,
+    /// Where the exchange is by key: makes keys of hashes and canonical encodings, for people to read.
+    pub(crate) show_key: Option<ShowKey>,
 }
+
+/// See [`Key::show`].
+pub(crate) type ShowKey = fn(KeyHash, &[u8], HashSeed) -> String;
 
 /// The beginning of a chain fed by an exchange, or by several.
 pub struct FromExchange<H> {

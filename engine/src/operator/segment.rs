@@ -5,6 +5,7 @@ use std::task::Poll;
 
 use super::OpId;
 use super::failure::Failure;
+use super::keyed::SeenKeys;
 use crate::arena::{Arena, MemoryBudget};
 use crate::channel::Inlet;
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
@@ -212,6 +213,12 @@ pub trait Segment {
 
     /// Where the event time of its head stands, and why; none where it does not run on this shard.
     fn clock_report(&self, now: Nanos) -> Option<ClockReport>;
+
+    /// The most frequent keys of the operator at the head, where it works by keys.
+    fn seen_keys(&self, now: Nanos) -> Option<SeenKeys> {
+        let _ = now;
+        None
+    }
 
     /// Adds the chain's figures.
     fn gauge(&mut self, gauges: &mut Gauges);

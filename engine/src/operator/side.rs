@@ -11,6 +11,7 @@ use super::Driven;
 use super::OpId;
 use super::exchange::Outlets;
 use super::failure::{Cause, Failure, raise};
+use super::keyed::SeenKeys;
 use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
 use crate::arena::Arena;
 use crate::channel::{BatchShape, Inlet};
@@ -233,6 +234,10 @@ impl Segment for WithSides {
 
     fn clock_report(&self, now: Nanos) -> Option<ClockReport> {
         self.chain.clock_report(now)
+    }
+
+    fn seen_keys(&self, now: Nanos) -> Option<SeenKeys> {
+        self.chain.seen_keys(now)
     }
 
     fn gauge(&mut self, gauges: &mut Gauges) {

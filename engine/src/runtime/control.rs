@@ -11,6 +11,7 @@ use super::metrics::ShardCounters;
 use crate::accumulator::Totals;
 use crate::checkpoint::{DeltaSummary, PageId};
 use crate::element::{Epoch, ShardId};
+use crate::operator::keyed::SeenKeys;
 use crate::operator::{Failure, OpId};
 use crate::time::ClockReport;
 
@@ -194,6 +195,8 @@ pub(crate) struct ShardAnswer {
     pub(crate) clocks: Vec<(OpId, ClockReport)>,
     /// What its parts of the accumulators have come to.
     pub(crate) accumulators: Totals,
+    /// The most frequent keys of its keyed operators.
+    pub(crate) keys: Vec<(OpId, SeenKeys)>,
 }
 
 /// What a shard tells the control thread.

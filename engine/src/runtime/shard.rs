@@ -217,7 +217,8 @@ impl Shard {
         self.answered = question;
         let reports = self.segments.iter().map(|segment| Some((segment.head(), segment.clock_report(now)?)));
         let clocks = reports.flatten().collect();
-        let answer = ShardAnswer { clocks, accumulators: self.accumulators.totals() };
+        let keys = self.segments.iter().filter_map(|segment| Some((segment.head(), segment.seen_keys(now)?)));
+        let answer = ShardAnswer { clocks, accumulators: self.accumulators.totals(), keys: keys.collect() };
         self.tell(ShardEvent::Answer(self.id, question, answer));
     }
 

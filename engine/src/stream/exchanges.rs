@@ -41,7 +41,7 @@ impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
         self.exchange_by(ByRef(key, PhantomData))
     }
 
-    fn exchange_by<F: KeyFn<C::Ref>>(self, key: F) -> Keyed<T, F::Key> {
+    pub(super) fn exchange_by<F: KeyFn<C::Ref>>(self, key: F) -> Keyed<T, F::Key> {
         let Stream { chain, path, .. } = self;
         let (flow, timed) = (path.flow.clone(), path.timed);
         let shape = BatchShape::keyed::<T, F::Key>();
@@ -60,7 +60,7 @@ impl<T: Record, C: Chain<Record = T>> Stream<T, C> {
         let (flow, timed) = (path.flow.clone(), path.timed);
         let shape = BatchShape::unkeyed::<T>();
         let exchange = end_in_exchange(chain, path, partitioner, shape, tail);
-        Input { flow, end: InputEnd { exchange, partitioner, shape }, timed }
+        Input { flow, end: InputEnd { exchange, partitioner, shape, show_key: None }, timed }
     }
 
     /// Ends the chain in a lane to the same shard.
@@ -130,7 +130,7 @@ impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
         let (partitioner, shape) = (Partitioner::Hash, BatchShape::keyed::<T, K>());
         Input {
             flow: self.flow,
-            end: InputEnd { exchange: self.exchange, partitioner, shape },
+            end: InputEnd { exchange: self.exchange, partitioner, shape, show_key: Some(K::show) },
             timed: self.timed,
         }
     }

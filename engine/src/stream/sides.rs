@@ -63,5 +63,9 @@ fn beside<U: Record>(path: &Path, tag: &Tag<U>) -> Input {
     let from = path.last();
     let exchange = path.flow.graph.borrow_mut().exchange(partitioner, from);
     path.sides.add(exchange, shape, from, tag.slot.clone());
-    Input { flow: path.flow.clone(), end: InputEnd { exchange, partitioner, shape }, timed: path.timed }
+    Input {
+        flow: path.flow.clone(),
+        end: InputEnd { exchange, partitioner, shape, show_key: None },
+        timed: path.timed,
+    }
 }

@@ -4,11 +4,13 @@ use super::super::failure::{Cause, Failure};
 use super::super::inputs::Inputs;
 use super::super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
 use super::super::{OpId, Push};
+use super::hot_keys::{HotKeys, SeenKeys};
 use super::{Firing, FromExchange, Given, InputEnd, Operator};
 use crate::arena::Arena;
 use crate::channel::{Frame, Inlet, Peek};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::{Port, ShardRange};
+use crate::key::HashSeed;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::{InputsSnapshot, ShardSnapshot};
@@ -66,6 +68,8 @@ pub(super) struct OperatorSegment<H, P> {
     said: Said,
     /// How many of its late records came from an input that had been idle and was behind the others.
     late_after_idle: u64,
+    hot_keys: HotKeys,
+    seed: HashSeed,
 }
 
 impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
@@ -85,6 +89,8 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             due: VecDeque::new(),
             said: Said::NOTHING,
             late_after_idle: 0,
+            hot_keys: HotKeys::default(),
+            seed: HashSeed(0),
         }
     }
 
@@ -190,6 +196,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                 Peek::Frame(Frame::Batch(batch)) => {
                     let stretch = stretch(batch.len(), self.taken, room, self.head.arena());
                     self.last = (input, stretch.start);
+                    if self.taken == 0 && self.ports[port].end.show_key.is_some() {
+                        self.hot_keys.look(&batch, context.now);
+                    }
                     self.taken = if stretch.end < batch.len() { stretch.end } else { 0 };
                     let late_before = self.head.late_records();
                     self.head.batch(&H::In::batch(port, batch, stretch), &mut self.push);
@@ -313,6 +322,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
         self.name = context.name(self.head.op()).to_owned();
         self.shard = context.shard;
+        self.seed = context.seed;
         self.head.open(context)?;
         self.push.tail().open(context)?;
         match &context.restored {
@@ -443,6 +453,11 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
             standstill,
             of: Head::Operator { firing: !self.due.is_empty() },
         })
+    }
+
+    fn seen_keys(&self, now: Nanos) -> Option<SeenKeys> {
+        let show = self.ports.iter().find_map(|port| port.end.show_key)?;
+        Some(self.hot_keys.report(now, |hash, bytes| show(hash, bytes, self.seed)))
     }
 
     fn gauge(&mut self, gauges: &mut Gauges) {
