@@ -108,6 +108,32 @@ fn fraud_is_a_large_payment_right_after_a_small_one() {
     holds(lines, "fraud", &["--payments", "5000"]);
 }
 
+/// The payments with the names of those who paid, in order.
+fn enriched(payments: u64) -> Vec<String> {
+    let payments = Transactions::seeded(SEED).count(payments).all();
+    let owner = |account: u64| match account {
+        13 => "unknown".to_owned(),
+        _ => format!("customer {}", account * 7),
+    };
+    payments.map(|payment| format!("{},{},{}", owner(payment.account), payment.at, payment.cents)).collect()
+}
+
+#[test]
+fn enrichment_names_who_paid() {
+    let lines = enriched(400);
+    assert!(lines.iter().any(|line| line.starts_with("unknown")));
+    holds(lines, "enrichment", &["--payments", "400"]);
+}
+
+#[test]
+fn enrichment_keeps_order_where_it_is_told_to() {
+    let known = |lines: Vec<String>| -> Vec<String> {
+        lines.into_iter().filter(|line| !line.starts_with("unknown")).collect()
+    };
+    let expected = known(enriched(300));
+    assert_eq!(known(printed("enrichment", &["--payments", "300", "--in-order"])), expected);
+}
+
 #[test]
 fn sensor_alerts_are_of_readings_above_the_limit_of_their_time() {
     let sensors = Sensors::seeded(SEED).readings(3000);
@@ -204,7 +230,7 @@ fn top_pages_are_those_with_the_most_views() {
 
 #[test]
 fn every_example_explains_itself() {
-    for name in ["taxi", "fraud", "sensor_alerts", "sessions", "top_pages"] {
+    for name in ["taxi", "fraud", "enrichment", "sensor_alerts", "sessions", "top_pages"] {
         let mut command = support::command(name);
         command.arg("--help");
         let ended = Process::start(command).wait(PATIENCE);

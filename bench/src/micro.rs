@@ -1,5 +1,6 @@
 //! `micro`: the measures, and the order in which they run.
 
+mod async_immediate;
 mod chain8;
 mod hop;
 mod insert;
@@ -111,6 +112,7 @@ type Measure = fn(&Settings) -> Result<Vec<Outcome>, Box<dyn Error>>;
 /// Every figure with the measure that gives it, in the order in which they run.
 const MEASURES: &[(&[&str], Measure)] = &[
     (&["chain8"], chain8::measure),
+    (&["async_immediate"], async_immediate::measure),
     (&["keyed_count_1m_1shard"], keyed_count::on_1_shard),
     (&["keyed_count_1m_2shards"], keyed_count::on_2_shards),
     (&["tumbling_count_10k"], tumbling_count::measure),

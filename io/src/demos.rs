@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`Clicks`] | clicks on six pages, 1000 on each in every window | `examples/click_count.rs` |
 //! | [`Sensors`] | readings of sensors, and limits that change | `examples/sensor_alerts.rs` |
-//! | [`Transactions`] | payments by card | `examples/fraud.rs` |
+//! | [`Transactions`] | payments by card | `examples/fraud.rs`, `examples/enrichment.rs` |
 //! | [`Visits`] | page views of visitors, a few of them very late | `examples/sessions.rs`, `examples/top_pages.rs` |
 //! | [`Taxis`] | taxi rides and fares, up to a minute out of order | `examples/taxi.rs` |
 

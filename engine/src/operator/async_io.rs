@@ -15,17 +15,24 @@
 
 mod answer;
 mod blocking;
+mod cache;
 mod call;
+mod life;
+mod lookup;
 mod operator;
 mod queue;
 mod retry;
 mod saved;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 mod woken;
 
-pub use answer::{Always, Answer, MayFail, NoAnswer};
+pub use answer::{Always, Answer, IfAny, MayFail, NoAnswer};
 pub(crate) use answer::{Otherwise, Settings};
 pub use blocking::{Blocking, blocking};
+pub use lookup::LookedUp;
+pub(crate) use lookup::Lookup;
 pub use operator::AsyncWait;
 pub use retry::Retry;
 pub use surroundings::{Sleep, sleep};

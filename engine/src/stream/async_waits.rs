@@ -16,7 +16,7 @@ use crate::record::Record;
 #[must_use = "without .call(..) or .try_call(..) no call is made"]
 pub struct AsyncCalls<T, U> {
     input: Input,
-    kind: &'static str,
+    pub(super) kind: &'static str,
     settings: Settings,
     otherwise: Otherwise<T, U>,
 }
@@ -125,7 +125,7 @@ impl<T: Record, U: 'static> AsyncCalls<T, U> {
         self.begin(Location::caller(), call)
     }
 
-    fn begin<F, C, A>(
+    pub(super) fn begin<F, C, A>(
         self,
         built_at: &'static Location<'static>,
         call: F,

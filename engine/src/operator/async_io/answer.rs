@@ -15,8 +15,8 @@ pub trait Answer<O>: 'static {
     /// What goes on.
     type Value: 'static;
 
-    /// The answer, or why there is none.
-    fn of(output: O) -> Result<Self::Value, UserError>;
+    /// The answer, if anything is to go on; or why there is none.
+    fn of(output: O) -> Result<Option<Self::Value>, UserError>;
 }
 
 /// The future gives the answer.
@@ -26,8 +26,8 @@ impl<U: 'static> Answer<U> for Always {
     type Value = U;
 
     #[inline(always)]
-    fn of(output: U) -> Result<U, UserError> {
-        Ok(output)
+    fn of(output: U) -> Result<Option<U>, UserError> {
+        Ok(Some(output))
     }
 }
 
@@ -38,8 +38,20 @@ impl<U: 'static, E: Into<UserError>> Answer<Result<U, E>> for MayFail {
     type Value = U;
 
     #[inline(always)]
-    fn of(output: Result<U, E>) -> Result<U, UserError> {
-        output.map_err(Into::into)
+    fn of(output: Result<U, E>) -> Result<Option<U>, UserError> {
+        output.map(Some).map_err(Into::into)
+    }
+}
+
+/// The future gives an answer, that nothing is to go on, or an error.
+pub struct IfAny;
+
+impl<U: 'static> Answer<Result<Option<U>, UserError>> for IfAny {
+    type Value = U;
+
+    #[inline(always)]
+    fn of(output: Result<Option<U>, UserError>) -> Result<Option<U>, UserError> {
+        output
     }
 }
 

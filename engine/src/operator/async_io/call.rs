@@ -18,7 +18,7 @@ pub(super) enum State<U> {
     Calling,
     /// Its call failed; there is another one then.
     Pausing(Nanos),
-    /// It can be given out. Nothing goes on where it went to a side output.
+    /// It can be given out. Nothing goes on where there is nothing in the answer, or the record went to a side output.
     Answered(Option<U>),
 }
 

@@ -76,6 +76,11 @@ impl Surroundings {
         }
     }
 
+    /// What the job's clock reads.
+    pub(super) fn now(&self) -> Nanos {
+        self.now.get()
+    }
+
     /// Where work that blocks is done.
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
