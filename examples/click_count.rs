@@ -4,6 +4,8 @@
 //! them and writes one line `window_start,page,count` per page and window. Kill it at any moment and start it again: it goes on
 //! where it was, and every count is 1000.
 
+mod common;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +39,8 @@ struct Args {
     /// The time between two checkpoints.
     #[arg(long, value_name = "MS", default_value_t = 100)]
     checkpoint_interval: u64,
+    #[command(flatten)]
+    explain: common::Explain,
 }
 
 /// A click on its way through the job.
@@ -71,7 +75,12 @@ fn main() -> ExitCode {
         .checkpoint_interval(Duration::from_millis(args.checkpoint_interval))
         .restart(RestartStrategy::exponential_delay());
     let output = args.output.clone();
-    match job.run(move |flow| build(flow, &args)) {
+    let explain = args.explain;
+    let program = move |flow: &Flow| build(flow, &args);
+    if let Some(code) = explain.instead(&job, &program) {
+        return code;
+    }
+    match job.run(program) {
         Ok(summary) => {
             let metrics = &summary.metrics;
             println!(

@@ -1,6 +1,8 @@
 //! Fraud with cards, as in Flink's walkthrough: whoever has stolen a card tries it out with less than a dollar, and then spends more than 500 at
 //! once. The job tells of such a payment if it is the next one of the account, within a minute.
 
+mod common;
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -21,6 +23,8 @@ struct Args {
     /// How many shards, each pinned to a core.
     #[arg(long, default_value_t = 1)]
     shards: u16,
+    #[command(flatten)]
+    explain: common::Explain,
 }
 
 const SMALL_CENTS: u64 = 100;
@@ -64,18 +68,11 @@ impl KeyedProcess<Transaction, u64> for FraudDetector {
 fn main() -> ExitCode {
     let args = Args::parse();
     let payments = Transactions::seeded(args.seed).count(args.payments);
-    let run = Job::new("fraud").shards(args.shards).run(move |flow| {
+    common::run(Job::new("fraud").shards(args.shards), args.explain, move |flow| {
         flow.source("payments", payments.into_source())
             .source_time(Watermarks::monotonous())
             .key_by(|payment| payment.account)
             .process(FraudDetector::default())
             .sink("alerts", Print::stdout());
-    });
-    match run {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

@@ -9,6 +9,8 @@
 //! There is no order between two streams. So a reading waits until event time has come to its own: then all limits up to there are known, and the
 //! alerts are the same each time.
 
+mod common;
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -31,6 +33,8 @@ struct Args {
     /// How many shards, each pinned to a core.
     #[arg(long, default_value_t = 1)]
     shards: u16,
+    #[command(flatten)]
+    explain: common::Explain,
 }
 
 #[derive(Default)]
@@ -85,7 +89,7 @@ impl KeyedBroadcastProcess<Reading, Limit, u64> for AboveLimit {
 fn main() -> ExitCode {
     let args = Args::parse();
     let sensors = Sensors::seeded(args.seed).readings(args.readings);
-    let run = Job::new("sensor_alerts").shards(args.shards).run(move |flow| {
+    common::run(Job::new("sensor_alerts").shards(args.shards), args.explain, move |flow| {
         let limits =
             flow.source("limits", sensors.limit_source()).source_time(Watermarks::monotonous()).broadcast();
         flow.source("readings", sensors.reading_source())
@@ -94,12 +98,5 @@ fn main() -> ExitCode {
             .connect_broadcast(limits)
             .process(AboveLimit::default())
             .sink("alerts", Print::stdout());
-    });
-    match run {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

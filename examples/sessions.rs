@@ -1,6 +1,8 @@
 //! Visits of a web site, put together from page views: a visit is over when a visitor has not looked at a page for half an hour. Of each the job gives out the
 //! number of views, how long it took, and the page on which the visitor left. Views that come hours late are given out beside.
 
+mod common;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ struct Args {
     /// How many shards, each pinned to a core.
     #[arg(long, default_value_t = 1)]
     shards: u16,
+    #[command(flatten)]
+    explain: common::Explain,
 }
 
 /// What is kept of a visit while it goes on.
@@ -63,7 +67,7 @@ impl Aggregate<PageView> for OfViews {
 fn main() -> ExitCode {
     let args = Args::parse();
     let visits = Visits::seeded(args.seed).visits(args.visits);
-    let run = Job::new("sessions").shards(args.shards).run(move |flow| {
+    common::run(Job::new("sessions").shards(args.shards), args.explain, move |flow| {
         let late = flow.tag("late");
         let sessions = flow
             .source("views", visits.into_source())
@@ -80,12 +84,5 @@ fn main() -> ExitCode {
                 format!("{},{first},{views},{},{exit}", session.key, last - first)
             })
             .sink("out", Print::stdout());
-    });
-    match run {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

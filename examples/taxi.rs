@@ -8,6 +8,8 @@
 //! taxi long-rides    rides that are longer than two hours, as soon as that is known
 //! ```
 
+mod common;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -36,6 +38,8 @@ struct Args {
     /// How many shards, each pinned to a core.
     #[arg(long, default_value_t = 1)]
     shards: u16,
+    #[command(flatten)]
+    explain: common::Explain,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -191,17 +195,10 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let taxis = Taxis::seeded(args.seed).rides(args.rides);
     let job = Job::new("taxi").shards(args.shards);
-    let run = job.run(move |flow| match args.exercise {
+    common::run(job, args.explain, move |flow| match args.exercise {
         Exercise::Filter => filter(flow, &taxis),
         Exercise::Join => join(flow, &taxis),
         Exercise::Tips => tips(flow, &taxis),
         Exercise::LongRides => long_rides(flow, &taxis),
-    });
-    match run {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

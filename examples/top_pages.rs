@@ -1,5 +1,7 @@
 //! The pages that were looked at most often, of the last ten minutes, every minute: a sliding window per page, and the best of each over all pages.
 
+mod common;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,12 +25,14 @@ struct Args {
     /// How many shards, each pinned to a core.
     #[arg(long, default_value_t = 1)]
     shards: u16,
+    #[command(flatten)]
+    explain: common::Explain,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let visits = Visits::seeded(args.seed).visits(args.visits);
-    let run = Job::new("top_pages").shards(args.shards).run(move |flow| {
+    common::run(Job::new("top_pages").shards(args.shards), args.explain, move |flow| {
         flow.source("views", visits.into_source())
             .source_time(Watermarks::bounded_out_of_orderness(visits.disorder()))
             .key_by(|view| view.page)
@@ -37,12 +41,5 @@ fn main() -> ExitCode {
             .top_n(args.top, |views| *views)
             .map(|best| format!("{},{},{},{}", best.window.end, best.rank, best.key, best.value))
             .sink("out", Print::stdout());
-    });
-    match run {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

@@ -8,6 +8,8 @@
 //!
 //! A line that is exactly `ERROR` makes the operator `split` fail, to show what a restart does.
 
+mod common;
+
 use std::fmt;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -53,6 +55,8 @@ struct Args {
     /// What a restart does with a journaled line that made the job fail.
     #[arg(long, value_enum, default_value_t = FailedRecord::Skip)]
     on_failed_record: FailedRecord,
+    #[command(flatten)]
+    explain: common::Explain,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -148,7 +152,12 @@ fn main() -> ExitCode {
         .state_dir(state)
         .checkpoint_interval(Duration::from_millis(args.checkpoint_interval))
         .restart(RestartStrategy::fixed_delay(args.restarts, args.restart_delay));
-    match job.run(move |flow| build(flow, &args)) {
+    let explain = args.explain;
+    let program = move |flow: &Flow| build(flow, &args);
+    if let Some(code) = explain.instead(&job, &program) {
+        return code;
+    }
+    match job.run(program) {
         Ok(summary) => {
             eprint!("{summary}");
             ExitCode::SUCCESS

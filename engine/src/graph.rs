@@ -1,14 +1,16 @@
 //! The graph of a job: what the program said, by names. Every shard builds the same graph; the plan made of it is compared
 //! before the start, explained to the user, and used to name things in errors and checkpoints.
 
+mod drawing;
+pub(crate) mod explain;
 mod placement;
 
+pub use explain::Explanation;
 pub(crate) use placement::{JobShards, Wish};
 pub use placement::{ParallelismError, ShardRange};
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -284,48 +286,6 @@ impl Plan {
             }
         }
         if reasons.is_empty() { "yes".to_owned() } else { format!("no, because {}", reasons.join("; ")) }
-    }
-
-    /// The plan as text: each chain with its operators, each exchange with its partitioner, and what is to be
-    /// known of an operator on a line of its own.
-    pub fn explain(&self) -> String {
-        let mut text = String::new();
-        if let Some(origin) = &self.shards.origin {
-            let _ = writeln!(text, "shards: {}, from {origin}", self.shards.count);
-        }
-        for (number, chain) in self.chains.iter().enumerate() {
-            let names: Vec<&str> = chain.ops.iter().map(|op| self.name(*op)).collect();
-            let _ = write!(text, "chain {number}: {}", names.join(" -> "));
-            if let Some(exchange) = chain.output {
-                self.explain_exchange(&mut text, exchange);
-            }
-            text.push('\n');
-            for side in &chain.sides {
-                let _ = write!(text, "  beside, {}", self.name(self.exchanges[side.0].from));
-                self.explain_exchange(&mut text, *side);
-                text.push('\n');
-            }
-            if let Some(placed) = &chain.placed {
-                let _ = writeln!(text, "  {placed}");
-            }
-            let notes = chain.ops.iter().map(|op| &self.ops[usize::from(op.0)]);
-            for (op, note) in notes.filter_map(|op| op.note.as_ref().map(|note| (op, note))) {
-                let _ = writeln!(text, "  {}: {note}", op.name);
-            }
-        }
-        for warning in &self.warnings {
-            let _ = writeln!(text, "warning: {warning}");
-        }
-        text
-    }
-}
-
-impl Plan {
-    fn explain_exchange(&self, text: &mut String, exchange: ExchangeId) {
-        let node = &self.exchanges[exchange.0];
-        let to = node.to.map_or("?", |(op, _)| self.name(op));
-        let funnel = if self.funnels.contains(&exchange) { ", ONE SHARD" } else { "" };
-        let _ = write!(text, " --{}{funnel}--> {to}", node.partitioner.as_str());
     }
 }
 

@@ -126,6 +126,14 @@ impl Path {
 }
 
 impl<T, C> Stream<T, C> {
+    /// Adds what a reader of the plan should know of the operator before.
+    pub(crate) fn noting(self, note: String) -> Self {
+        self.path.flow.graph.borrow_mut().note(self.path.last(), note);
+        self
+    }
+}
+
+impl<T, C> Stream<T, C> {
     /// Runs the operator before, and with it its whole chain, on the first so many shards of the job, or of its
     /// [group](Stream::shard_group), instead of on all (Flink's `setParallelism`). Two numbers in one chain, and chains on other shards where
     /// records stay on theirs, are mistakes that show when the job is built: an exchange such as [`Stream::rebalance`] has to be in between.

@@ -100,6 +100,45 @@ fn ex_02_stopping_makes_a_checkpoint_and_commits_up_to_it() {
     assert_eq!(out.results()[5..], [(1, 3)]);
 }
 
+#[test]
+fn ex_04_the_plan_has_operators_chains_and_shards() {
+    let plan = Job::new("seed 004").shards(2).explain(|flow| {
+        flow.source("MySourceFunction", sequence(0..=5))
+            .map(|n| (0u64, n))
+            .name("MyFlatMapFunction")
+            .key_by(|pair| pair.0)
+            .sum(|pair| &mut pair.1)
+            .name("MySumFunction")
+            .map(|pair| pair.1)
+            .sink("MyPrintFunction", millstream::io::Print::stdout());
+    });
+    let plan = plan.unwrap();
+    assert_eq!(
+        plan.to_string(),
+        "job seed 004: 2 shards, a tick is 1 ms\n\
+         exactly once end to end: no, because checkpoints are off (no state directory); sink `MyPrintFunction` makes output visible at once \
+         and repeats it after a failure\n\
+         \noperators\n   \
+         0  MySourceFunction   source, gives its records again after a failure\n   \
+         1  MyFlatMapFunction\n   \
+         2  MySumFunction      keeps state\n   \
+         3  map-2\n   \
+         4  MyPrintFunction    sink, shows its output at once\n\
+         \nchains\n  \
+         shards: 2, from Job::shards\n  \
+         chain 0: MySourceFunction -> MyFlatMapFunction --HASH--> MySumFunction\n  \
+         chain 1: MySumFunction -> map-2 -> MyPrintFunction\n    \
+         MySumFunction: a key takes 25 bytes\n\
+         \nshards\n  \
+         shard 0: chains 0, 1\n  \
+         shard 1: chains 0, 1\n  \
+         2 rings of 1024 KiB between them\n"
+    );
+    for name in ["MySourceFunction", "MyFlatMapFunction", "HASH", "MySumFunction", "MyPrintFunction"] {
+        assert!(plan.drawing().contains(&format!(">{name}</text>")), "{}", plan.drawing());
+    }
+}
+
 /// The changes of one task, by the beginning of its chain's name.
 fn of_task(events: &[JobEvent], name: &str) -> Vec<(u32, TaskState, TaskState)> {
     let of_task = |event: &JobEvent| match &event.change {

@@ -35,7 +35,7 @@ fn by_shard<T: Ord + Clone + Send + 'static>(
 }
 
 fn explain(job: Job, program: impl Fn(&Flow)) -> String {
-    job.explain(program).unwrap()
+    job.explain(program).unwrap().chains().to_owned()
 }
 
 /// Two operators between exchanges, one of which says where it runs.

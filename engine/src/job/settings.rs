@@ -11,7 +11,7 @@ use super::result::ResultSlot;
 use super::supervisor::{Shared, Supervisor};
 use super::{JobHandle, Summary};
 use crate::element::Epoch;
-use crate::graph::{Flow, JobShards, ShardRange};
+use crate::graph::{Explanation, Flow, JobShards, ShardRange, explain};
 use crate::limits::RING_BYTES_DEFAULT;
 use crate::operator::failure::panic_message;
 use crate::params::{ParamError, Params};
@@ -227,15 +227,20 @@ impl Job {
         self
     }
 
-    /// The plan of a program as text; nothing runs.
+    /// What the job is, as text and as a drawing; nothing runs.
     ///
     /// # Errors
     /// [`JobError::Build`].
-    pub fn explain(&self, program: impl Fn(&Flow)) -> Result<String, JobError> {
+    pub fn explain(&self, program: impl Fn(&Flow)) -> Result<Explanation, JobError> {
         let job = self.clone().settled()?;
         let built = Flow::build(&program, job.tick, &job.job_shards(), &job.params)
             .map_err(|errors| JobError::Build { job: job.name.clone(), errors })?;
-        Ok(built.plan.explain())
+        let settings = explain::Settings {
+            job: &job.name,
+            checkpoints: job.state_dir.is_some(),
+            ring_bytes: job.ring_bytes,
+        };
+        Ok(Explanation::of(&built.plan, &settings))
     }
 
     /// Runs the job and waits for its end. The closure builds the graph; it is called once on each shard, and must build the same

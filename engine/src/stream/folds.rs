@@ -7,6 +7,7 @@ use super::{Keyed, Stream};
 use crate::key::Key;
 use crate::operator::fold::{Count, FoldFrom, KeyAndValue, KeyedFold, Reduce, Rule, ValueOnly};
 use crate::operator::keyed::FromExchange;
+use crate::operator::window::note::state_of_key;
 use crate::record::{Record, View};
 
 /// The chain after a fold that gives out keys and values.
@@ -45,7 +46,7 @@ impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
     where
         R::Acc: Clone,
     {
-        self.begin(kind, true, built_at, |op| KeyedFold::new(op, rule))
+        self.begin(kind, true, built_at, |op| KeyedFold::new(op, rule)).noting(state_of_key::<K, R::Acc>())
     }
 }
 
@@ -63,7 +64,7 @@ impl<T: Record + Clone, K: Key + ?Sized> Keyed<T, K> {
         built_at: &'static Location<'static>,
         f: F,
     ) -> Stream<T, Reduced<T, K, F>> {
-        self.begin(kind, true, built_at, |op| KeyedFold::new(op, Reduce(f)))
+        self.begin(kind, true, built_at, |op| KeyedFold::new(op, Reduce(f))).noting(state_of_key::<K, T>())
     }
 
     /// The running sum of a field: gives the first record of the key with the field replaced by the sum. The closure points at the

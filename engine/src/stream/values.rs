@@ -7,6 +7,7 @@ use crate::key::Key;
 use crate::operator::flat_map::Out;
 use crate::operator::keyed::FromExchange;
 use crate::operator::value::{Value, WithValue};
+use crate::operator::window::note::state_of_key;
 use crate::record::{Record, View};
 
 impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
@@ -24,6 +25,7 @@ impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
         F: for<'a> FnMut(&'a K::Owned, &'a View<T>, &mut Value<S>, &mut Out<U>) + 'static,
     {
         self.begin("flat_map_with_value", true, Location::caller(), |op| WithValue::new(op, state, f))
+            .noting(state_of_key::<K, S>())
     }
 
     /// Makes one record of each, given what is kept for its key, and says what to keep from now on; `None` keeps nothing (Flink's
@@ -63,5 +65,6 @@ impl<T: Record, K: Key + ?Sized> Keyed<T, K> {
                 },
             )
         })
+        .noting(state_of_key::<K, S>())
     }
 }

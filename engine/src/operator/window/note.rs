@@ -28,6 +28,14 @@ pub(crate) fn note<K: Key + ?Sized, V: Record, W: Aligned>(windows: &W::Windows,
     note
 }
 
+/// What a key takes in a table of one value per key, in words.
+pub(crate) fn state_of_key<K: Key + ?Sized, V: Record>() -> String {
+    match entry_bytes::<K, V>() {
+        Some(bytes) => format!("a key takes {bytes} bytes"),
+        None => "a key takes its own size, that of its value, and about 30 bytes".to_owned(),
+    }
+}
+
 /// How many bytes an entry takes at least, where its parts have a fixed size: value, key, hash and tag.
 pub(crate) fn entry_bytes<K: Key + ?Sized, V: Record>() -> Option<u64> {
     let key = match K::SHAPE {
