@@ -1,6 +1,8 @@
 //! Payments with the names of those who pay, which a service far away knows: each question takes milliseconds, and a hundred are asked at a time.
 //! The service is simulated: it is slow, is busy every now and then, and does not know every account.
 
+mod common;
+
 use std::cell::Cell;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -27,6 +29,8 @@ struct Args {
     /// How many shards, each pinned to a core.
     #[arg(long, default_value_t = 1)]
     shards: u16,
+    #[command(flatten)]
+    explain: common::Explain,
 }
 
 /// A client of the service. It is polled on the shard that it belongs to: it needs no locks.
@@ -72,11 +76,5 @@ fn program(flow: &Flow, args: Args) {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match Job::new("enrichment").shards(args.shards).run(move |flow| program(flow, args)) {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::run(Job::new("enrichment").shards(args.shards), args.explain, move |flow| program(flow, args))
 }

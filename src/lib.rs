@@ -16,6 +16,14 @@ struct Readme;
 
 /// So are those of the guide.
 #[cfg(doctest)]
+#[doc = include_str!("../docs/guide/coming-from-flink.md")]
+struct ComingFromFlinkGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/running-jobs.md")]
+struct RunningJobsGuide;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/guide/event-time.md")]
 struct EventTimeGuide;
 

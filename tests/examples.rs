@@ -95,6 +95,16 @@ fn taxi_tells_of_long_rides() {
 }
 
 #[test]
+fn spend_report_adds_up_each_hour() {
+    let mut spent: BTreeMap<(u64, i64), u64> = BTreeMap::new();
+    for payment in Transactions::seeded(SEED).count(8000).all() {
+        *spent.entry((payment.account, payment.at - payment.at % HOUR_MS)).or_default() += payment.cents;
+    }
+    let lines = spent.into_iter().map(|((account, hour), cents)| format!("{account},{hour},{cents}"));
+    holds(lines.collect(), "spend_report", &["--payments", "8000"]);
+}
+
+#[test]
 fn fraud_is_a_large_payment_right_after_a_small_one() {
     let mut last: BTreeMap<u64, (i64, u64)> = BTreeMap::new();
     let mut lines = Vec::new();
@@ -230,7 +240,7 @@ fn top_pages_are_those_with_the_most_views() {
 
 #[test]
 fn every_example_explains_itself() {
-    for name in ["taxi", "fraud", "enrichment", "sensor_alerts", "sessions", "top_pages"] {
+    for name in ["taxi", "fraud", "spend_report", "enrichment", "sensor_alerts", "sessions", "top_pages"] {
         let mut command = support::command(name);
         command.arg("--help");
         let ended = Process::start(command).wait(PATIENCE);

@@ -49,6 +49,16 @@ fn ex_04_fraud() {
 }
 
 #[test]
+fn ex_04_enrichment() {
+    is_golden("enrichment", "enrichment", &["--shards", "2"]);
+}
+
+#[test]
+fn ex_04_spend_report() {
+    is_golden("spend_report", "spend_report", &["--shards", "2"]);
+}
+
+#[test]
 fn ex_04_sensor_alerts() {
     is_golden("sensor_alerts", "sensor_alerts", &["--shards", "2"]);
 }
