@@ -1,6 +1,7 @@
 //! `micro`: the measures, and the order in which they run.
 
 mod async_immediate;
+mod broadcast_rule;
 mod chain8;
 mod hop;
 mod insert;
@@ -115,6 +116,7 @@ const MEASURES: &[(&[&str], Measure)] = &[
     (&["async_immediate"], async_immediate::measure),
     (&["keyed_count_1m_1shard"], keyed_count::on_1_shard),
     (&["keyed_count_1m_2shards"], keyed_count::on_2_shards),
+    (&["broadcast_rule"], broadcast_rule::measure),
     (&["tumbling_count_10k"], tumbling_count::measure),
     (&["sliding_60s_by_1s"], sliding_count::of_a_minute),
     (&["sliding_24h_by_1s"], sliding_count::of_a_day),

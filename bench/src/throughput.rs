@@ -129,6 +129,16 @@ pub fn of_loop<F: FnMut()>(
     warm_up: WarmUp,
     make: impl FnOnce() -> F + Send,
 ) -> Result<Stretch, Box<dyn Error>> {
+    of_loops(settings, warm_up, 1, make)
+}
+
+/// As [`of_loop`], where `make` starts other threads, so that there are so many that work.
+pub fn of_loops<F: FnMut()>(
+    settings: &Settings,
+    warm_up: WarmUp,
+    threads: u16,
+    make: impl FnOnce() -> F + Send,
+) -> Result<Stretch, Box<dyn Error>> {
     let tally = Tally::new(1);
     let stop = Arc::new(AtomicBool::new(false));
     let core = settings.cores_for(1)?[0];
@@ -147,7 +157,7 @@ pub fn of_loop<F: FnMut()>(
         while tally.total() == 0 && !thread.is_finished() {
             sleep(Duration::from_millis(1));
         }
-        let stretch = (!thread.is_finished()).then(|| watch(settings, warm_up, 1, &tally));
+        let stretch = (!thread.is_finished()).then(|| watch(settings, warm_up, threads, &tally));
         stop.store(true, Ordering::Relaxed);
         let ended: Result<(), String> =
             thread.join().map_err(|_| "the hand-written loop panicked".to_owned())?;

@@ -20,7 +20,7 @@ use crate::operator::side::Slot;
 use crate::operator::{Driven, OpId};
 use crate::params::Params;
 use crate::sink::Delivery;
-use crate::source::Replay;
+use crate::source::{PartitionId, Replay, SourceError};
 use crate::time::{Producers, Span, Tick};
 
 /// A mistake in a program that shows before anything runs.
@@ -149,6 +149,8 @@ pub(crate) struct OpNode {
     pub(crate) note: Option<String>,
     /// Where the program wants it to run.
     pub(crate) wish: Wish,
+    /// The partitions of a source, where the plan is made to be explained; or why they are not known.
+    pub(crate) partitions: Option<Result<Vec<PartitionId>, String>>,
 }
 
 /// What an operator means for the job's guarantee.
@@ -323,6 +325,8 @@ pub struct GraphBuilder {
     tags: Vec<Rc<Slot>>,
     kinds: BTreeMap<&'static str, u32>,
     accumulators: Parts,
+    /// Whether nothing will run: sources are asked for their partitions now.
+    explains: bool,
 }
 
 /// A finished graph.
@@ -351,8 +355,19 @@ impl GraphBuilder {
             role: Role::Inner,
             note: None,
             wish: Wish::default(),
+            partitions: None,
         });
         id
+    }
+
+    /// Whether the plan is made to be explained and nothing will run.
+    pub(crate) fn explains(&self) -> bool {
+        self.explains
+    }
+
+    pub(crate) fn set_partitions(&mut self, op: OpId, partitions: Result<Vec<PartitionId>, SourceError>) {
+        let partitions = partitions.map_err(|error| error.to_string());
+        self.plan.ops[usize::from(op.0)].partitions = Some(partitions);
     }
 
     pub(crate) fn set_role(&mut self, op: OpId, role: Role) {
@@ -532,9 +547,29 @@ impl Flow {
         shards: &JobShards,
         params: &Params,
     ) -> Result<Built, Vec<BuildError>> {
-        let flow = Flow { graph: Rc::new(RefCell::new(GraphBuilder::default())), params: params.clone() };
-        flow.graph.borrow_mut().plan.tick = tick;
-        flow.graph.borrow_mut().plan.shards = shards.clone();
+        Flow::call(GraphBuilder::default(), program, tick, shards, params)
+    }
+
+    /// The same for a plan that is to be explained: sources are asked for their partitions.
+    pub(crate) fn build_to_explain(
+        program: &dyn Fn(&Flow),
+        tick: Tick,
+        shards: &JobShards,
+        params: &Params,
+    ) -> Result<Built, Vec<BuildError>> {
+        Flow::call(GraphBuilder { explains: true, ..GraphBuilder::default() }, program, tick, shards, params)
+    }
+
+    fn call(
+        mut graph: GraphBuilder,
+        program: &dyn Fn(&Flow),
+        tick: Tick,
+        shards: &JobShards,
+        params: &Params,
+    ) -> Result<Built, Vec<BuildError>> {
+        graph.plan.tick = tick;
+        graph.plan.shards = shards.clone();
+        let flow = Flow { graph: Rc::new(RefCell::new(graph)), params: params.clone() };
         program(&flow);
         let graph = std::mem::take(&mut *flow.graph.borrow_mut());
         graph.finish()

@@ -420,3 +420,23 @@ fn wn_08_a_window_over_the_whole_stream_is_aggregated_on_all_shards() {
     assert!(plan.contains("numbers --HASH--> total parts\n"), "{plan}");
     assert!(plan.contains("--HASH--> total\n"), "{plan}");
 }
+
+#[test]
+fn pt_11_the_plan_tells_partitions_of_sources_from_edges() {
+    let plan = Job::new("edges").shards(2).explain(|flow| {
+        flow.source("clicks", script([1u64]).beside(script([2])).beside(script([3])))
+            .map(|n| n + 1)
+            .key_by(|n| *n)
+            .count()
+            .rebalance()
+            .discard();
+    });
+    assert_eq!(
+        plan.unwrap().chains(),
+        "shards: 2, from Job::shards\n\
+         chain 0: clicks -> map --HASH--> count\n\
+         \x20 partitions of clicks: 0 -> shard 0, 1 -> shard 1, 2 -> shard 0\n\
+         chain 1: count --REBALANCE--> rebalance\n\
+         chain 2: rebalance -> discard\n"
+    );
+}

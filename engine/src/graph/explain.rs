@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::ops::Deref;
 
 use super::drawing::draw;
-use super::{ChainNode, ExchangeId, OpNode, Plan, Role};
+use super::{ExchangeId, OpNode, Plan, Role};
 use crate::sink::Delivery;
 use crate::source::Replay;
 
@@ -102,26 +102,12 @@ fn kind(op: &OpNode) -> &'static str {
 
 /// How many rings an exchange takes: one for each pair of different shards.
 fn rings(plan: &Plan, exchange: ExchangeId) -> usize {
-    let (Some(from), Some(to)) = (plan.writing(exchange), plan.reading(exchange)) else { return 0 };
-    if plan.exchanges[exchange.0].partitioner == super::Partitioner::Forward {
-        return 0;
-    }
-    let pairs = from.on.shards().flat_map(|from| to.on.shards().map(move |to| (from, to)));
+    let producers = plan.producer_shards(exchange).shards();
+    let pairs = producers.flat_map(|from| plan.lanes_from(exchange, from).shards().map(move |to| (from, to)));
     pairs.filter(|(from, to)| from != to).count()
 }
 
 impl Plan {
-    /// The chain that writes an exchange.
-    pub(super) fn writing(&self, exchange: ExchangeId) -> Option<&ChainNode> {
-        self.chains.iter().find(|chain| chain.writes(exchange))
-    }
-
-    /// The chain that reads an exchange.
-    pub(super) fn reading(&self, exchange: ExchangeId) -> Option<&ChainNode> {
-        let (op, _) = self.exchanges[exchange.0].to?;
-        self.chains.iter().find(|chain| chain.ops[0] == op)
-    }
-
     /// The chains as text: each with its operators, each exchange with its partitioner, and what is to be
     /// known of an operator on a line of its own.
     pub fn explain(&self) -> String {
@@ -144,6 +130,7 @@ impl Plan {
             if let Some(placed) = &chain.placed {
                 let _ = writeln!(text, "  {placed}");
             }
+            self.explain_partitions(&mut text, chain);
             let notes = chain.ops.iter().map(|op| &self.ops[usize::from(op.0)]);
             for (op, note) in notes.filter_map(|op| op.note.as_ref().map(|note| (op, note))) {
                 let _ = writeln!(text, "  {}: {note}", op.name);

@@ -1,11 +1,15 @@
 //! Which shards each chain runs on, and which of them an exchange joins.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::panic::Location;
 
-use super::{BuildError, ExchangeId, OpNode, Partitioner, Plan, place};
+use super::{BuildError, ChainNode, ExchangeId, OpNode, Partitioner, Plan, place};
 use crate::element::ShardId;
 use crate::operator::OpId;
+
+/// How many partitions of a source a plan names.
+const PARTITIONS_TOLD: usize = 16;
 
 /// Neighbouring shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -274,17 +278,45 @@ impl Plan {
         to_head.map(|(number, _)| ExchangeId(number))
     }
 
+    /// Says which shard reads which partition of a source that has several.
+    pub(super) fn explain_partitions(&self, text: &mut String, chain: &ChainNode) {
+        let source = &self.ops[usize::from(chain.ops[0].0)];
+        let dealt = match &source.partitions {
+            Some(Ok(partitions)) if partitions.len() > 1 => {
+                let shard = |number: usize| chain.on.nth(number % chain.on.len());
+                let told = partitions.iter().enumerate().take(PARTITIONS_TOLD);
+                let mut dealt: Vec<String> =
+                    told.map(|(number, name)| format!("{} -> shard {}", name.0, shard(number))).collect();
+                if partitions.len() > PARTITIONS_TOLD {
+                    dealt.push(format!("and {} more, in turn", partitions.len() - PARTITIONS_TOLD));
+                }
+                dealt.join(", ")
+            }
+            Some(Err(error)) => format!("not known now: {error}"),
+            Some(Ok(_)) | None => return,
+        };
+        let _ = writeln!(text, "  partitions of {}: {dealt}", source.name);
+    }
+
+    /// The chain that writes an exchange.
+    fn writing(&self, exchange: ExchangeId) -> Option<&ChainNode> {
+        self.chains.iter().find(|chain| chain.writes(exchange))
+    }
+
+    /// The chain that reads an exchange.
+    fn reading(&self, exchange: ExchangeId) -> Option<&ChainNode> {
+        let (op, _) = self.exchanges[exchange.0].to?;
+        self.chains.iter().find(|chain| chain.ops[0] == op)
+    }
+
     /// The shards that write an exchange.
     pub(crate) fn producer_shards(&self, exchange: ExchangeId) -> ShardRange {
-        let writer = self.chains.iter().find(|chain| chain.writes(exchange));
-        writer.expect("a checked plan has a chain that writes it").on
+        self.writing(exchange).expect("a checked plan has a chain that writes it").on
     }
 
     /// The shards that read an exchange.
     pub(crate) fn consumer_shards(&self, exchange: ExchangeId) -> ShardRange {
-        let head = self.exchanges[exchange.0].to.map(|(op, _)| op);
-        let reader = self.chains.iter().find(|chain| chain.ops.first().copied() == head);
-        reader.expect("a checked plan has a chain that reads it").on
+        self.reading(exchange).expect("a checked plan has a chain that reads it").on
     }
 
     /// The shards that one of an exchange's producers has lanes to.

@@ -227,13 +227,13 @@ impl Job {
         self
     }
 
-    /// What the job is, as text and as a drawing; nothing runs.
+    /// What the job is, as text and as a drawing; nothing runs, but sources are asked for their partitions.
     ///
     /// # Errors
     /// [`JobError::Build`].
     pub fn explain(&self, program: impl Fn(&Flow)) -> Result<Explanation, JobError> {
         let job = self.clone().settled()?;
-        let built = Flow::build(&program, job.tick, &job.job_shards(), &job.params)
+        let built = Flow::build_to_explain(&program, job.tick, &job.job_shards(), &job.params)
             .map_err(|errors| JobError::Build { job: job.name.clone(), errors })?;
         let settings = explain::Settings {
             job: &job.name,

@@ -238,6 +238,7 @@ fn plan(shards: u16) -> Arc<Plan> {
         role: Role::Inner,
         note: None,
         wish: Wish::default(),
+        partitions: None,
     };
     let chain = ChainNode { on: ShardRange::all(shards), ..ChainNode::new(vec![OpId(0)], None, Vec::new()) };
     let shards = JobShards { count: shards, ..JobShards::default() };
