@@ -7,6 +7,7 @@ mod hop;
 mod insert;
 mod interval_join;
 mod keyed_count;
+mod keyed_state;
 mod loop_gap;
 pub mod restore;
 mod sessions;
@@ -123,6 +124,9 @@ const MEASURES: &[(&[&str], Measure)] = &[
     (&["sessions_10k"], sessions::measure),
     (&["interval_join_10k"], interval_join::measure),
     (&["timers"], timers::measure),
+    (&["list_append"], keyed_state::list_append),
+    (&["map_update"], keyed_state::map_update),
+    (&["value_200_bytes"], keyed_state::value_200_bytes),
     (&["keyed_count_checkpointed"], keyed_count::with_checkpoints),
     (&["loop_gap_excess_us"], loop_gap::measure),
     (&["fire_1m_step_us", "fire_1m_gap_us"], window_fire::measure),
