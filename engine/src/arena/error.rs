@@ -24,7 +24,7 @@ pub enum StateError {
     /// A state holds as much as the program lets it hold.
     #[error(
         "operator `{operator}`, state `{state}`: its budget of {limit} on this shard is used up ({keys} keys, {bytes} bytes); clear what is \
-         not needed any more, give the state a time to live or a larger budget, or let it shed new keys"
+         not needed any more, give the state a time to live or a larger budget, or let it shed new keys or evict unused ones"
     )]
     StateBudgetExceeded {
         /// The operator whose state it is.

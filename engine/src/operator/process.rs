@@ -43,6 +43,7 @@ mod budget;
 mod checkpointed;
 mod co;
 mod context;
+mod evictor;
 mod folding_state;
 mod keyed;
 mod list_state;

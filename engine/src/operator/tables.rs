@@ -123,6 +123,17 @@ impl Tables {
         self.0[number].1.remove(arena, hash, key)
     }
 
+    /// Takes a key out of a table that is only there where it is needed.
+    pub(crate) fn remove_from(
+        &mut self,
+        number: Option<usize>,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+    ) -> Result<(), StateError> {
+        number.map_or(Ok(()), |number| self.remove(number, arena, hash, key).map(drop))
+    }
+
     /// Puts an archived value into the table of this number; see [`Table::insert_raw`].
     pub(crate) fn insert_raw(
         &mut self,

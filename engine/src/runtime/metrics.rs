@@ -28,6 +28,7 @@ pub(crate) struct ShardCounters {
     watermark_regressions: Line<AtomicU64>,
     unassigned_records: Line<AtomicU64>,
     shed_writes: Line<AtomicU64>,
+    evicted_keys: Line<AtomicU64>,
     state_bytes: Line<AtomicU64>,
     keys: Line<AtomicU64>,
     ring_fill_permille: Line<AtomicU64>,
@@ -45,6 +46,7 @@ pub struct Gauges {
     pub(crate) watermark_regressions: u64,
     pub(crate) unassigned_records: u64,
     pub(crate) shed_writes: u64,
+    pub(crate) evicted_keys: u64,
     pub(crate) state_bytes: u64,
     pub(crate) keys: u64,
     pub(crate) ring_fill_max: f32,
@@ -61,6 +63,7 @@ impl Gauges {
             watermark_regressions: 0,
             unassigned_records: 0,
             shed_writes: 0,
+            evicted_keys: 0,
             state_bytes: 0,
             keys: 0,
             ring_fill_max: 0.0,
@@ -88,6 +91,7 @@ impl ShardCounters {
         self.watermark_regressions.0.store(gauges.watermark_regressions, Ordering::Relaxed);
         self.unassigned_records.0.store(gauges.unassigned_records, Ordering::Relaxed);
         self.shed_writes.0.store(gauges.shed_writes, Ordering::Relaxed);
+        self.evicted_keys.0.store(gauges.evicted_keys, Ordering::Relaxed);
         self.state_bytes.0.store(gauges.state_bytes, Ordering::Relaxed);
         self.keys.0.store(gauges.keys, Ordering::Relaxed);
         self.ring_fill_permille.0.store((gauges.ring_fill_max * 1000.0) as u64, Ordering::Relaxed);
@@ -143,6 +147,7 @@ impl ShardCounters {
             watermark_regressions: count(&self.watermark_regressions),
             unassigned_records: count(&self.unassigned_records),
             shed_writes: count(&self.shed_writes),
+            evicted_keys: count(&self.evicted_keys),
             busy: nanos(&self.busy_nanos),
             idle: nanos(&self.idle_nanos),
             backpressured: nanos(&self.blocked_nanos),
@@ -186,6 +191,8 @@ pub struct ShardMetrics {
     pub unassigned_records: u64,
     /// Writes of new keys that states left out because their budget was used up. Counted since the last start.
     pub shed_writes: u64,
+    /// Keys that had to go because the budget of their state was used up. Counted since the last start.
+    pub evicted_keys: u64,
     /// Time spent working.
     pub busy: Duration,
     /// Time with nothing to do.
@@ -273,5 +280,10 @@ impl JobMetrics {
     /// Writes of new keys that states left out because their budget was used up.
     pub fn shed_writes(&self) -> u64 {
         self.shards.iter().map(|shard| shard.shed_writes).sum()
+    }
+
+    /// Keys that had to go because the budget of their state was used up.
+    pub fn evicted_keys(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.evicted_keys).sum()
     }
 }

@@ -1,6 +1,6 @@
 //! State that may hold so much only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millstream::operator::{
     KeyedContext, KeyedProcess, ListState, MapState, ReducingState, StateBudget, States, Ttl, ValueState,
@@ -60,7 +60,7 @@ impl KeyedProcess<Command, u64> for Keeps {
             }
             "read" => {
                 let (value, list) = (ctx.get(&self.value), ctx.list(&self.list).to_vec());
-                let (map, sum) = (ctx.map(&self.map).len(), ctx.reducing(&self.sum).get());
+                let (map, sum) = (ctx.map(&self.map).keys().len(), ctx.reducing(&self.sum).get());
                 ctx.emit(format!("{value:?} {list:?} {map} {sum:?}"));
             }
             _ => {
@@ -231,6 +231,41 @@ fn ks_09_what_has_expired_makes_room() {
     assert_eq!(keeps.values(), [(3, Some(3))]);
 }
 
+/// Adds up, for a second, the records of the two keys that were used last.
+#[derive(Default)]
+struct ExpiresAndEvicts(ReducingState<u64>);
+
+impl KeyedProcess<u64, u64> for ExpiresAndEvicts {
+    type Out = (u64, Option<u64>);
+
+    fn open(&mut self, states: &mut States<'_, u64>) {
+        let second = Ttl::of(std::time::Duration::from_secs(1)).without_cleanup();
+        let budget = StateBudget::of_keys(2).evicts_unused_keys();
+        self.0 = states.bounded(budget).expiring(second).reducing("sum", |sum, n| *sum += n);
+    }
+
+    fn process(&mut self, n: &u64, ctx: &mut KeyedContext<'_, u64, (u64, Option<u64>)>) {
+        ctx.reducing(&self.0).add(*n);
+        let sum = ctx.reducing(&self.0).get();
+        ctx.emit((*n, sum));
+    }
+}
+
+#[test]
+fn ks_09_a_key_that_had_expired_and_is_back_is_not_the_oldest() {
+    let mut sums =
+        Harness::single(|_, keys: Input<u64>| keys.key_by(|key| *key).process(ExpiresAndEvicts::default()));
+    sums.advance_clock(0);
+    sums.push(1, 0);
+    sums.advance_clock(2_000);
+    // The first has expired and begins anew, later than the second. The third takes the room of the second.
+    [2, 1, 3, 1, 2].into_iter().for_each(|key| sums.push(key, 0));
+    assert_eq!(
+        sums.values(),
+        [(1, Some(1)), (2, Some(2)), (1, Some(1)), (3, Some(3)), (1, Some(2)), (2, Some(2))]
+    );
+}
+
 #[test]
 fn ks_09_a_budget_that_has_no_room_for_one_key_is_refused() {
     let error = run(StateBudget::of_keys(0), "set", 1, 1).unwrap_err();
@@ -240,6 +275,103 @@ fn ks_09_a_budget_that_has_no_room_for_one_key_is_refused() {
     );
     let error = run(StateBudget::of_bytes(4_096), "set", 1, 1).unwrap_err();
     assert!(error.contains("the budget of state `list`: 4096 bytes are 4096 on a shard"), "{error}");
+}
+
+#[test]
+fn ks_09_the_key_that_was_used_longest_ago_is_evicted() {
+    let mut keeps = harness(StateBudget::of_keys(3).evicts_unused_keys());
+    for key in 1..=3 {
+        tell(&mut keeps, key, "write", key);
+    }
+    tell(&mut keeps, 1, "read", 0);
+    tell(&mut keeps, 4, "write", 4);
+    assert_eq!(tell(&mut keeps, 2, "read", 0), "None [] 0 None");
+    for key in [1, 3, 4] {
+        assert_eq!(tell(&mut keeps, key, "read", 0), format!("Some({key}) [{key}] 2 Some({key})"));
+    }
+    // One key of four states.
+    assert_eq!((keeps.metrics().evicted_keys(), keeps.metrics().shed_writes()), (4, 0));
+    // It comes back on other shards, with the times of use: where there is no room any more, the oldest goes.
+    keeps.advance_clock(1);
+    let snapshot = keeps.snapshot();
+    keeps.restore(&snapshot, 1);
+    tell(&mut keeps, 5, "write", 5);
+    assert_eq!(tell(&mut keeps, 1, "read", 0), "None [] 0 None");
+    assert_eq!(tell(&mut keeps, 3, "read", 0), "Some(3) [3] 2 Some(3)");
+}
+
+#[test]
+fn ks_09_keys_in_use_are_not_evicted() {
+    const HOT: u64 = 1_000;
+    let mut keeps = harness(StateBudget::of_keys(10_000).evicts_unused_keys());
+    for key in 0..60_000 {
+        tell(&mut keeps, HOT + key, "set", key);
+        tell(&mut keeps, key % HOT, "set", key);
+    }
+    for key in 0..HOT {
+        assert_eq!(tell(&mut keeps, key, "read", 0), format!("Some({}) [] 0 None", 59_000 + key));
+    }
+    let metrics = keeps.metrics();
+    assert_eq!((metrics.shards[0].keys, metrics.evicted_keys()), (10_000, 51_000));
+}
+
+#[test]
+fn ks_09_evicting_keeps_within_bytes() {
+    const BYTES: u64 = 256 << 10;
+    let mut keeps = harness(StateBudget::of_bytes(BYTES).evicts_unused_keys());
+    for key in 0..100_000 {
+        tell(&mut keeps, key, "set", key);
+        if key % 1_000 == 0 {
+            assert_eq!(tell(&mut keeps, key, "read", 0), format!("Some({key}) [] 0 None"));
+            let keys = keeps.metrics().shards[0].keys;
+            // A key and the time of its last use take 32 bytes at least. Pages come free when they are sparse: up to two thirds of the keys go.
+            assert!(keys * 32 <= BYTES && (key < 10_000 || keys * 256 >= BYTES), "{keys} keys");
+        }
+    }
+    let metrics = keeps.metrics();
+    assert_eq!(metrics.shards[0].keys + metrics.evicted_keys(), 100_000);
+    // Some pages are kept ready beside those of the budget.
+    let bytes = metrics.shards[0].state_bytes;
+    assert!(bytes <= BYTES + 64 * 4096, "{bytes} bytes");
+}
+
+#[test]
+fn ks_09_evicting_may_be_switched_on_and_off() {
+    let budget = StateBudget::of_keys(300);
+    for (then, now) in
+        [(budget.sheds_new_keys(), budget.evicts_unused_keys()), (budget.evicts_unused_keys(), budget)]
+    {
+        let mut keeps = harness(then);
+        (0..200).for_each(|key| _ = tell(&mut keeps, key, "write", 7));
+        let snapshot = keeps.snapshot();
+        for shards in [1, 2, 3] {
+            let mut keeps = harness(now);
+            keeps.restore(&snapshot, shards);
+            for key in 0..200 {
+                assert_eq!(tell(&mut keeps, key, "read", 0), "Some(7) [7] 2 Some(7)", "{shards} shards");
+            }
+        }
+    }
+}
+
+/// What is used of the keys that a state has: first the one that goes next.
+#[derive(Default)]
+struct Recent(Vec<(u64, Vec<u64>)>);
+
+impl Recent {
+    /// Takes a key out of the order.
+    fn take(&mut self, key: u64) -> Option<Vec<u64>> {
+        let at = self.0.iter().position(|(other, _)| *other == key)?;
+        Some(self.0.remove(at).1)
+    }
+}
+
+/// What the states of a key say that so much was written to.
+fn said_of(written: Option<&Vec<u64>>) -> String {
+    let all = written.cloned().unwrap_or_default();
+    let entries = all.iter().collect::<BTreeSet<_>>().len() + usize::from(!all.is_empty());
+    let sum = (!all.is_empty()).then(|| all.iter().sum::<u64>());
+    format!("{:?} {all:?} {entries} {sum:?}", all.last())
 }
 
 #[derive(Clone, Debug)]
@@ -280,13 +412,46 @@ proptest! {
                     model.remove(&key);
                 }
                 Step::Read(key) => {
-                    let all = model.get(&key).cloned().unwrap_or_default();
-                    let entries = all.iter().collect::<std::collections::BTreeSet<_>>().len() + usize::from(!all.is_empty());
-                    let sum = (!all.is_empty()).then(|| all.iter().sum::<u64>());
-                    let expected = format!("{:?} {all:?} {entries} {sum:?}", all.last());
+                    let expected = said_of(model.get(&key));
                     prop_assert_eq!(tell(&mut keeps, key, "read", 0), expected);
                 }
                 Step::Restore => {
+                    let snapshot = keeps.snapshot();
+                    keeps.restore(&snapshot, 1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ks_09_the_least_recently_used_of_a_few_keys_goes(steps in steps(), keys in 1usize..6) {
+        let mut keeps = harness(StateBudget::of_keys(keys as u64).evicts_unused_keys());
+        let mut model = Recent::default();
+        let mut now = 0;
+        keeps.advance_clock(now);
+        for step in steps {
+            match step {
+                Step::Write(key, n) => {
+                    tell(&mut keeps, key, "write", n);
+                    let mut all = model.take(key).unwrap_or_default();
+                    all.push(n);
+                    if model.0.len() == keys {
+                        model.0.remove(0);
+                    }
+                    model.0.push((key, all));
+                }
+                Step::Clear(key) => {
+                    tell(&mut keeps, key, "clear", 0);
+                    model.take(key);
+                }
+                Step::Read(key) => {
+                    let all = model.take(key);
+                    prop_assert_eq!(tell(&mut keeps, key, "read", 0), said_of(all.as_ref()));
+                    model.0.extend(all.map(|all| (key, all)));
+                }
+                Step::Restore => {
+                    now += 1;
+                    keeps.advance_clock(now);
                     let snapshot = keeps.snapshot();
                     keeps.restore(&snapshot, 1);
                 }

@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use super::lives::{Moment, Standing};
+use super::lives::{Lives, Moment, Standing};
 use super::states::{Kept, Parts};
 use crate::arena::Arena;
 use crate::element::KeyHash;
@@ -29,12 +29,13 @@ impl<T> Default for ListState<T> {
     }
 }
 
-/// The numbers of a list's tables, of its elements' lives, and of its budget.
+/// The numbers of a list's tables, of its elements' lives, of the times it was last used, and of its budget.
 #[derive(Clone, Copy)]
 pub(super) struct ListSlots {
     pub(super) heads: usize,
     pub(super) elements: usize,
     pub(super) life: Option<usize>,
+    pub(super) uses: Option<usize>,
     pub(super) bound: Option<usize>,
 }
 
@@ -106,7 +107,7 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
     }
 
     fn try_add(&mut self, element: &T) -> Result<(), StateError> {
-        if !self.kept.admits(self.slots.bound, self.key)? {
+        if !self.kept.admits(self.slots.bound, &self.moment, self.key)? {
             return Ok(());
         }
         let (hash, key) = self.key;
@@ -125,6 +126,7 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
     }
 
     fn try_each(&mut self, mut each: impl FnMut(&View<T>)) -> Result<(), StateError> {
+        self.kept.reads(self.slots.bound, &self.moment, self.key)?;
         let Some([first, next, _]) = self.head()? else { return Ok(()) };
         let (hash, key) = self.key;
         let Parts { tables, arena, sub_key, lives } = self.kept.parts();
@@ -144,16 +146,8 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
     }
 
     fn try_clear(&mut self) -> Result<(), StateError> {
-        let Some([first, next, _]) = self.head()? else { return Ok(()) };
-        let (hash, key) = self.key;
         let Parts { tables, arena, sub_key, lives } = self.kept.parts();
-        for number in first..next {
-            let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
-            if tables.remove(self.slots.elements, arena, sub_hash, sub_key)? {
-                lives.removed(self.slots.life, tables, arena, (sub_hash, sub_key))?;
-            }
-        }
-        tables.remove(self.slots.heads, arena, hash, key).map(drop)
+        clear_list::<K>(self.slots, (tables, arena, lives), sub_key, self.key)
     }
 
     /// State that cannot be read or written ends the job's attempt.
@@ -162,15 +156,34 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
     }
 }
 
+/// Takes out all elements of a key's list.
+pub(super) fn clear_list<K: Key + ?Sized>(
+    slots: ListSlots,
+    (tables, arena, lives): (&mut Tables, &mut Arena, &mut Lives),
+    sub_key: &mut Vec<u8>,
+    (hash, key): (KeyHash, &[u8]),
+) -> Result<(), StateError> {
+    let head = tables.of::<K, Head>(Some(slots.heads)).get(arena, hash, key, |head| *head)?;
+    let Some([first, next, _]) = head else { return Ok(()) };
+    for number in first..next {
+        let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
+        if tables.remove(slots.elements, arena, sub_hash, sub_key)? {
+            lives.removed(slots.life, tables, arena, (sub_hash, sub_key))?;
+        }
+    }
+    tables.remove_from(slots.uses, arena, hash, key)?;
+    tables.remove(slots.heads, arena, hash, key).map(drop)
+}
+
 /// An element has expired and was taken out: its list forgets its number.
 pub(super) fn forget_number<K: Key + ?Sized>(
-    heads: usize,
+    slots: ListSlots,
     tables: &mut Tables,
     arena: &mut Arena,
     sub_key: &[u8],
 ) -> Result<(), StateError> {
     let (number, hash, key) = Sub::<K, u64>::split(sub_key);
-    let heads = tables.of::<K, Head>(Some(heads));
+    let heads = tables.of::<K, Head>(Some(slots.heads));
     let left = heads.modify(arena, hash, key, |head| {
         head[2] = head[2].saturating_sub(1);
         if head[0] == number {
@@ -180,6 +193,7 @@ pub(super) fn forget_number<K: Key + ?Sized>(
     })?;
     if left == Some(0) {
         heads.remove(arena, hash, key)?;
+        tables.remove_from(slots.uses, arena, hash, key)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use super::lives::{Moment, Standing};
+use super::lives::{Lives, Moment, Standing};
 use super::states::{Kept, Parts};
 use crate::arena::Arena;
 use crate::element::KeyHash;
@@ -34,7 +34,7 @@ impl<Q, V> Default for MapState<Q, V> {
     }
 }
 
-/// The numbers of a map's tables, of its entries' lives, and of its budget.
+/// The numbers of a map's tables, of its entries' lives, of the times it was last used, and of its budget.
 #[derive(Clone, Copy)]
 pub(super) struct MapSlots {
     /// The values, by (key, key of the entry).
@@ -46,6 +46,7 @@ pub(super) struct MapSlots {
     /// How many entries there are, by key.
     pub(super) sizes: usize,
     pub(super) life: Option<usize>,
+    pub(super) uses: Option<usize>,
     pub(super) bound: Option<usize>,
 }
 
@@ -146,6 +147,7 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
     }
 
     fn try_view<R>(&mut self, of: &Q, show: impl FnOnce(&View<V>) -> R) -> Result<Option<R>, StateError> {
+        self.kept.reads(self.slots.bound, &self.moment, self.key)?;
         let (hash, key) = self.key;
         let Parts { tables, arena, sub_key, lives } = self.kept.parts();
         let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub_key);
@@ -154,7 +156,7 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
     }
 
     fn try_put(&mut self, of: &Q, value: &V) -> Result<bool, StateError> {
-        if !self.kept.admits(self.slots.bound, self.key)? {
+        if !self.kept.admits(self.slots.bound, &self.moment, self.key)? {
             return Ok(false);
         }
         let (hash, key) = self.key;
@@ -175,9 +177,6 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
         init: impl FnOnce() -> V,
         change: impl FnOnce(&mut V) -> R,
     ) -> Result<R, StateError> {
-        if !self.kept.admits(self.slots.bound, self.key)? {
-            return Ok(change(&mut init()));
-        }
         let (hash, key) = self.key;
         let Parts { tables, arena, sub_key, lives } = self.kept.parts();
         let sub_hash = Sub::<K, Q>::encode_parts(hash, key, of, sub_key);
@@ -185,6 +184,10 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
         if standing == Standing::Expired {
             lives.forget(self.slots.life, tables, arena, (sub_hash, sub_key))?;
         }
+        if !self.kept.admits(self.slots.bound, &self.moment, self.key)? {
+            return Ok(change(&mut init()));
+        }
+        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
         let values = tables.of::<Sub<K, Q>, V>(Some(self.slots.values));
         let mut new = false;
         let init = || {
@@ -230,6 +233,7 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
     }
 
     fn try_each(&mut self, mut each: impl FnMut(Q, &View<V>)) -> Result<(), StateError> {
+        self.kept.reads(self.slots.bound, &self.moment, self.key)?;
         let (hash, key) = self.key;
         let slots = self.slots;
         let mut number = 0;
@@ -255,28 +259,37 @@ impl<K: Key + ?Sized, Q: MapKey, V: Record> MapAt<'_, K, Q, V> {
     }
 
     fn try_clear(&mut self) -> Result<(), StateError> {
-        let size = self.size()?;
-        let (hash, key) = self.key;
-        let slots = self.slots;
         let Parts { tables, arena, sub_key, lives } = self.kept.parts();
-        for number in 0..size {
-            let place = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
-            let order = tables.of::<Sub<K, u64>, Q>(Some(slots.order));
-            let of = order.get(arena, place, sub_key, Q::owned)?;
-            order.remove(arena, place, sub_key)?;
-            let Some(of) = of else { continue };
-            let sub_hash = Sub::<K, Q>::encode_parts(hash, key, &of, sub_key);
-            tables.remove(slots.values, arena, sub_hash, sub_key)?;
-            tables.remove(slots.numbers, arena, sub_hash, sub_key)?;
-            lives.removed(slots.life, tables, arena, (sub_hash, sub_key))?;
-        }
-        tables.remove(slots.sizes, arena, hash, key).map(drop)
+        clear_map::<K, Q>(self.slots, (tables, arena, lives), sub_key, self.key)
     }
 
     /// State that cannot be read or written ends the job's attempt.
     fn check<R>(&self, result: Result<R, StateError>) -> R {
         result.unwrap_or_else(|error| raise(self.op, Cause::state(error)))
     }
+}
+
+/// Takes out all entries of a key's map.
+pub(super) fn clear_map<K: Key + ?Sized, Q: MapKey>(
+    slots: MapSlots,
+    (tables, arena, lives): (&mut Tables, &mut Arena, &mut Lives),
+    sub_key: &mut Vec<u8>,
+    (hash, key): (KeyHash, &[u8]),
+) -> Result<(), StateError> {
+    let size = tables.of::<K, u64>(Some(slots.sizes)).get(arena, hash, key, |size| *size)?;
+    for number in 0..size.unwrap_or(0) {
+        let place = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
+        let order = tables.of::<Sub<K, u64>, Q>(Some(slots.order));
+        let of = order.get(arena, place, sub_key, Q::owned)?;
+        order.remove(arena, place, sub_key)?;
+        let Some(of) = of else { continue };
+        let sub_hash = Sub::<K, Q>::encode_parts(hash, key, &of, sub_key);
+        tables.remove(slots.values, arena, sub_hash, sub_key)?;
+        tables.remove(slots.numbers, arena, sub_hash, sub_key)?;
+        lives.removed(slots.life, tables, arena, (sub_hash, sub_key))?;
+    }
+    tables.remove_from(slots.uses, arena, hash, key)?;
+    tables.remove(slots.sizes, arena, hash, key).map(drop)
 }
 
 /// The value of an entry was taken out: its map forgets its number, which the last entry gets.
@@ -291,9 +304,12 @@ pub(super) fn forget_entry<K: Key + ?Sized, Q: MapKey>(
     let sizes = tables.of::<K, u64>(Some(slots.sizes));
     let Some(last) = sizes.get(arena, hash, key, |size| *size - 1)? else { return Ok(()) };
     match last {
-        0 => sizes.remove(arena, hash, key)?,
-        _ => sizes.insert(arena, hash, key, &last)?,
-    };
+        0 => {
+            sizes.remove(arena, hash, key)?;
+            tables.remove_from(slots.uses, arena, hash, key)?;
+        }
+        _ => _ = sizes.insert(arena, hash, key, &last)?,
+    }
     let numbers = tables.of::<Sub<K, Q>, u64>(Some(slots.numbers));
     let number = numbers.get(arena, sub_hash, sub_key, |number| *number)?.unwrap_or(last);
     numbers.remove(arena, sub_hash, sub_key)?;

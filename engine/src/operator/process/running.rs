@@ -203,6 +203,7 @@ impl<K: Key + ?Sized, U> Running<K, U> {
     pub(super) fn gauge(&self, gauges: &mut Gauges) {
         gauges.keys += self.kept.as_ref().map_or(0, Kept::keys);
         gauges.shed_writes += self.kept.as_ref().map_or(0, Kept::shed_writes);
+        gauges.evicted_keys += self.kept.as_ref().map_or(0, Kept::evicted_keys);
     }
 }
 

@@ -3,13 +3,14 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use super::bounds::{Bound, Bounds};
+use super::bounds::{Bound, Bounds, Held};
 use super::broadcast::BroadcastMap;
-use super::budget::StateBudget;
+use super::budget::{Policy, StateBudget};
+use super::evictor::Evict;
 use super::folding_state::{AggregatingState, ReducingState};
-use super::list_state::{Head, ListSlots, ListState, forget_number};
+use super::list_state::{Head, ListSlots, ListState, clear_list, forget_number};
 use super::lives::{Forget, Life, Lives, Moment, Standing};
-use super::map_state::{MapKey, MapSlots, MapState, forget_entry};
+use super::map_state::{MapKey, MapSlots, MapState, clear_map, forget_entry};
 use super::states_with::StatesWith;
 use super::timers::{NamedTimer, Timers};
 use super::ttl::Ttl;
@@ -42,11 +43,12 @@ impl<V> Default for ValueState<V> {
     }
 }
 
-/// The numbers of a state's table, of its entries' lives, and of its budget.
+/// The numbers of a state's table, of its entries' lives, of the times they were last used, and of its budget.
 #[derive(Clone, Copy)]
 pub(super) struct ValueSlot {
     table: usize,
     life: Option<usize>,
+    uses: Option<usize>,
     bound: Option<usize>,
 }
 
@@ -126,13 +128,18 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         let first = self.tables.count();
         let heads = self.table::<K, Head>(name);
         let elements = self.table::<Sub<K, u64>, T>(&format!("{name} elements"));
-        let life = elements.zip(heads).and_then(|(elements, heads)| {
+        let uses = self.uses(name);
+        let slots = heads.zip(elements).map(|(heads, elements)| {
+            let slots = ListSlots { heads, elements, life: None, uses, bound: None };
             let forget: Forget =
-                Box::new(move |tables, arena, _, key| forget_number::<K>(heads, tables, arena, key));
-            self.life::<Sub<K, u64>>(&format!("{name} elements"), elements, forget)
+                Box::new(move |tables, arena, _, key| forget_number::<K>(slots, tables, arena, key));
+            let life = self.life::<Sub<K, u64>>(&format!("{name} elements"), elements, forget);
+            let slots = ListSlots { life, ..slots };
+            let evict: Evict = Box::new(move |tables, arena, lives, at| {
+                clear_list::<K>(slots, (tables, arena, lives), &mut Vec::new(), at)
+            });
+            ListSlots { bound: self.bound(name, (heads, first), (uses, evict)), ..slots }
         });
-        let bound = heads.and_then(|heads| self.bound(name, heads, first));
-        let slots = heads.zip(elements).map(|(heads, elements)| ListSlots { heads, elements, life, bound });
         ListState { slots, element: PhantomData }
     }
 
@@ -143,14 +150,18 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         let numbers = self.table::<Sub<K, Q>, u64>(&format!("{name} numbers"));
         let order = self.table::<Sub<K, u64>, Q>(&format!("{name} order"));
         let sizes = self.table::<K, u64>(&format!("{name} sizes"));
+        let uses = self.uses(name);
         let slots = match (values, numbers, order, sizes) {
             (Some(values), Some(numbers), Some(order), Some(sizes)) => {
-                let slots = MapSlots { values, numbers, order, sizes, life: None, bound: None };
+                let slots = MapSlots { values, numbers, order, sizes, life: None, uses, bound: None };
                 let forget: Forget = Box::new(move |tables, arena, hash, key| {
                     forget_entry::<K, Q>(slots, tables, arena, hash, key)
                 });
-                let life = self.life::<Sub<K, Q>>(name, values, forget);
-                Some(MapSlots { life, bound: self.bound(name, sizes, first), ..slots })
+                let slots = MapSlots { life: self.life::<Sub<K, Q>>(name, values, forget), ..slots };
+                let evict: Evict = Box::new(move |tables, arena, lives, at| {
+                    clear_map::<K, Q>(slots, (tables, arena, lives), &mut Vec::new(), at)
+                });
+                Some(MapSlots { bound: self.bound(name, (sizes, first), (uses, evict)), ..slots })
             }
             _ => None,
         };
@@ -180,8 +191,29 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     fn values<V: Record>(&mut self, name: &str) -> Option<ValueSlot> {
         let first = self.tables.count();
         let table = self.table::<K, V>(name)?;
-        let life = self.life::<K>(name, table, Box::new(|_, _, _, _| Ok(())));
-        Some(ValueSlot { table, life, bound: self.bound(name, table, first) })
+        let uses = self.uses(name);
+        let forget: Forget =
+            Box::new(move |tables, arena, hash, key| tables.remove_from(uses, arena, hash, key));
+        let life = self.life::<K>(name, table, forget);
+        let evict: Evict = Box::new(move |tables, arena, lives, (hash, key)| {
+            tables.remove(table, arena, hash, key)?;
+            lives.removed(life, tables, arena, (hash, key))?;
+            tables.remove_from(uses, arena, hash, key)
+        });
+        let bound = self.bound(name, (table, first), (uses, evict));
+        Some(ValueSlot { table, life, uses, bound })
+    }
+
+    /// The table of the times at which keys of a state were last used, if it gives up keys that were not.
+    fn uses(&mut self, name: &str) -> Option<usize> {
+        let uses = format!("{name} last touched");
+        match self.budget {
+            Some(StateBudget { policy: Policy::Evict, .. }) => self.table::<K, i64>(&uses),
+            _ => {
+                self.opening.let_go(uses);
+                None
+            }
+        }
     }
 
     /// Lets the entries of a table expire, if that is what is asked for.
@@ -211,10 +243,15 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
 
     /// Gives a budget to the state that was just declared, if that is what is asked for: its tables are those from `first` on, and `keyed` has
     /// a row for each key.
-    fn bound(&mut self, name: &str, keyed: usize, first: usize) -> Option<usize> {
+    fn bound(
+        &mut self,
+        name: &str,
+        (keyed, first): (usize, usize),
+        evicts: (Option<usize>, Evict),
+    ) -> Option<usize> {
         let budget = self.budget?;
         let tables = first..self.tables.count();
-        match Bound::new(budget, &self.opening, name, keyed, tables) {
+        match Bound::new(budget, &self.opening, name, (keyed, tables), evicts) {
             Ok(bound) => Some(self.bounds.push(bound)),
             Err(problem) => {
                 self.refuse("budget", name, problem);
@@ -324,9 +361,28 @@ impl<K: Key + ?Sized> Kept<K> {
 
     /// Whether a state has room for what is about to be written under a key.
     #[inline]
-    pub(super) fn admits(&mut self, bound: Option<usize>, at: (KeyHash, &[u8])) -> Result<bool, StateError> {
+    pub(super) fn admits(
+        &mut self,
+        bound: Option<usize>,
+        moment: &Moment,
+        at: (KeyHash, &[u8]),
+    ) -> Result<bool, StateError> {
         let Some(bound) = bound else { return Ok(true) };
-        self.bounds.admits(bound, &self.tables, self.store.arena(), at)
+        let Kept { store, tables, lives, bounds, .. } = self;
+        bounds.admits(bound, Held { tables, arena: store.arena(), lives }, moment, at)
+    }
+
+    /// What is kept under a key is about to be read.
+    #[inline]
+    pub(super) fn reads(
+        &mut self,
+        bound: Option<usize>,
+        moment: &Moment,
+        at: (KeyHash, &[u8]),
+    ) -> Result<(), StateError> {
+        let Some(bound) = bound else { return Ok(()) };
+        let Kept { store, tables, lives, bounds, .. } = self;
+        bounds.read(bound, Held { tables, arena: store.arena(), lives }, moment, at)
     }
 
     pub(super) fn get<V: Record>(
@@ -335,6 +391,7 @@ impl<K: Key + ?Sized> Kept<K> {
         moment: &Moment,
         at: (KeyHash, &[u8]),
     ) -> Result<Option<V>, StateError> {
+        self.reads(slot.bound, moment, at)?;
         let Parts { tables, arena, lives, .. } = self.parts();
         lives.view::<K, V, V>(tables, arena, (slot.table, slot.life), moment, at, V::owned)
     }
@@ -346,7 +403,7 @@ impl<K: Key + ?Sized> Kept<K> {
         (hash, key): (KeyHash, &[u8]),
         value: &V,
     ) -> Result<(), StateError> {
-        if !self.admits(slot.bound, (hash, key))? {
+        if !self.admits(slot.bound, moment, (hash, key))? {
             return Ok(());
         }
         let Parts { tables, arena, lives, .. } = self.parts();
@@ -363,13 +420,14 @@ impl<K: Key + ?Sized> Kept<K> {
         init: impl FnOnce() -> V,
         change: impl FnOnce(&mut V) -> R,
     ) -> Result<R, StateError> {
-        if !self.admits(slot.bound, (hash, key))? {
-            return Ok(change(&mut init()));
-        }
         let Parts { tables, arena, lives, .. } = self.parts();
         if lives.read(slot.life, tables, arena, moment, (hash, key))? == Standing::Expired {
             lives.forget(slot.life, tables, arena, (hash, key))?;
         }
+        if !self.admits(slot.bound, moment, (hash, key))? {
+            return Ok(change(&mut init()));
+        }
+        let Parts { tables, arena, lives, .. } = self.parts();
         let mut new = false;
         let init = || {
             new = true;
@@ -393,6 +451,7 @@ impl<K: Key + ?Sized> Kept<K> {
             return Ok(false);
         }
         lives.removed(slot.life, tables, arena, (hash, key))?;
+        tables.remove_from(slot.uses, arena, hash, key)?;
         Ok(standing != Standing::Expired)
     }
 
@@ -414,6 +473,11 @@ impl<K: Key + ?Sized> Kept<K> {
     /// How many writes were left out for want of room.
     pub(super) fn shed_writes(&self) -> u64 {
         self.bounds.shed_writes()
+    }
+
+    /// How many keys had to go for want of room.
+    pub(super) fn evicted_keys(&self) -> u64 {
+        self.bounds.evicted_keys()
     }
 
     pub(super) fn save(&self, words: Writer) -> OperatorSnapshot {
