@@ -427,16 +427,16 @@ fn pt_11_the_plan_tells_partitions_of_sources_from_edges() {
         flow.source("clicks", script([1u64]).beside(script([2])).beside(script([3])))
             .map(|n| n + 1)
             .key_by(|n| *n)
-            .count()
+            .views()
             .rebalance()
             .discard();
     });
     assert_eq!(
         plan.unwrap().chains(),
         "shards: 2, from Job::shards\n\
-         chain 0: clicks -> map --HASH--> count\n\
+         chain 0: clicks -> map --HASH--> views\n\
          \x20 partitions of clicks: 0 -> shard 0, 1 -> shard 1, 2 -> shard 0\n\
-         chain 1: count --REBALANCE--> rebalance\n\
+         chain 1: views --REBALANCE--> rebalance\n\
          chain 2: rebalance -> discard\n"
     );
 }
