@@ -304,6 +304,12 @@ fn ex_08_what_does_not_fit_is_refused_with_numbers() {
     );
     let said = refused(Job::new("groups").shards(2).shard_group("io", 1..3), in_group);
     assert!(said.contains("group `io` is shards 1..3, but the job has 2: 0 to 1"), "{said}");
+    // A plan is refused as the job is.
+    let said =
+        Job::new("groups").shards(2).shard_group("io", 1..3).explain(in_group).unwrap_err().to_string();
+    assert!(said.contains("group `io` is shards 1..3"), "{said}");
+    let said = Job::new("none").shards(0).explain(in_group).unwrap_err().to_string();
+    assert!(said.contains("at least 1 shard"), "{said}");
     let said = refused(Job::new("groups").shards(4).shard_group("io", 1..3), |flow| {
         flow.source("numbers", script(0u64..4)).shard_group("io").parallelism(3).discard();
     });

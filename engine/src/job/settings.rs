@@ -16,6 +16,7 @@ use crate::limits::RING_BYTES_DEFAULT;
 use crate::operator::failure::panic_message;
 use crate::params::{ParamError, Params};
 use crate::runtime::driver::DriverKind;
+use crate::runtime::placement::PlacementError;
 use crate::runtime::restart::RestartStrategy;
 use crate::runtime::wait::WaitPolicy;
 use crate::time::{Clock, Tick};
@@ -282,17 +283,32 @@ impl Job {
         Ok(JobHandle { shared, result, thread })
     }
 
-    /// With the number of shards that the parameters say, where the program says none.
+    /// With the number of shards that the parameters say, where the program says none; checked, as plans are made for it.
     pub(crate) fn settled(mut self) -> Result<Job, JobError> {
-        if self.shards_from.is_some() {
-            return Ok(self);
+        if self.shards_from.is_none() {
+            for (name, origin) in [("parallelism", "parameter `parallelism`"), ("p", "parameter `p`")] {
+                let wrong =
+                    |error: ParamError| JobError::Setting { setting: "shards", problem: error.to_string() };
+                if let Some(shards) = self.params.get(name).map_err(wrong)? {
+                    (self.shards, self.shards_from) = (shards, Some(origin));
+                    break;
+                }
+            }
         }
-        for (name, origin) in [("parallelism", "parameter `parallelism`"), ("p", "parameter `p`")] {
-            let wrong =
-                |error: ParamError| JobError::Setting { setting: "shards", problem: error.to_string() };
-            if let Some(shards) = self.params.get(name).map_err(wrong)? {
-                (self.shards, self.shards_from) = (shards, Some(origin));
-                break;
+        if self.shards == 0 {
+            return Err(PlacementError::NoShards.into());
+        }
+        for (name, on) in &self.shard_groups {
+            let (first, end) = (u32::from(on.first), u32::from(on.first) + u32::from(on.count));
+            if on.count == 0 || end > u32::from(self.shards) {
+                let last = self.shards - 1;
+                return Err(JobError::Setting {
+                    setting: "shard_group",
+                    problem: format!(
+                        "group `{name}` is shards {first}..{end}, but the job has {}: 0 to {last}; name some of these, or raise Job::shards",
+                        self.shards
+                    ),
+                });
             }
         }
         Ok(self)
@@ -323,19 +339,6 @@ impl Job {
         }
         if self.retained_checkpoints == 0 {
             return wrong("retained_checkpoints", "is 0, so that nothing could be restored; keep at least 1");
-        }
-        for (name, on) in &self.shard_groups {
-            let (first, end) = (u32::from(on.first), u32::from(on.first) + u32::from(on.count));
-            if on.count == 0 || end > u32::from(self.shards) {
-                let last = self.shards.saturating_sub(1);
-                return Err(JobError::Setting {
-                    setting: "shard_group",
-                    problem: format!(
-                        "group `{name}` is shards {first}..{end}, but the job has {}: 0 to {last}; name some of these, or raise Job::shards",
-                        self.shards
-                    ),
-                });
-            }
         }
         if self.memory_bytes == Some(0) {
             return wrong("memory_limit", "is 0; leave it out for no limit");
