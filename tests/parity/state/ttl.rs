@@ -215,6 +215,44 @@ fn ks_13_what_has_expired_goes_without_being_looked_at() {
     assert_eq!(keys(&keeps), 0);
 }
 
+/// Notes that a key was seen.
+#[derive(Default)]
+struct Seen(ValueState<u64>);
+
+impl KeyedProcess<u64, u64> for Seen {
+    type Out = u64;
+
+    fn open(&mut self, states: &mut States<'_, u64>) {
+        self.0 = states.expiring(Ttl::of(TEN_SECONDS)).value("seen");
+    }
+
+    fn process(&mut self, n: &u64, ctx: &mut KeyedContext<'_, u64, u64>) {
+        ctx.set(&self.0, *n);
+    }
+}
+
+#[test]
+fn ks_13_keys_that_never_come_again_take_no_more_than_their_time_to_live() {
+    // Two new keys per millisecond: as many are alive as come in ten seconds.
+    const ALIVE: u64 = 20_000;
+    let mut seen = Harness::single(|_, keys: Input<u64>| keys.key_by(|key| *key).process(Seen::default()));
+    let mut held = Vec::new();
+    for life in 0..12u64 {
+        for key in life * ALIVE..(life + 1) * ALIVE {
+            seen.advance_clock((key / 2) as i64);
+            seen.push(key, 0);
+            if key % 500 == 0 {
+                // And a thirty-second part more, in which they go.
+                let keys = keys(&seen);
+                assert!(keys <= ALIVE + ALIVE / 32 + 64, "{keys} keys, of {ALIVE} alive");
+            }
+        }
+        held.push(seen.metrics().shards[0].state_bytes);
+    }
+    // Pages do not pile up either: what four lives took, twelve do.
+    assert!(held[11] <= held[3] + held[3] / 8, "bytes after each life: {held:?}");
+}
+
 #[test]
 fn ks_13_without_clean_up_it_stays_until_it_is_looked_at() {
     let mut keeps = harness(Some(Ttl::of(TEN_SECONDS).without_cleanup()));
