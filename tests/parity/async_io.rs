@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use millstream::element::ShardId;
+use millstream::job::WaitingFor;
 use millstream::operator::async_io::{Retry, blocking, sleep};
 use millstream::prelude::*;
 use millstream::testing::{Harness, Input, Step};
@@ -352,4 +354,35 @@ fn as_01_calls_that_wait_for_another_runtime_are_woken_from_its_threads() {
         doubled.sink("out", run.sink());
     })
     .are(&[0, 2, 4, 6, 8, 10, 12, 14]);
+}
+
+#[test]
+fn as_02_event_time_that_waits_for_calls_is_explained() {
+    let running = Job::new("waits").spawn(|flow| {
+        let records = millstream::testing::golden::Paused::endless(vec![vec![(1u64, Timestamp(7))]]);
+        flow.source("records", records)
+            .source_time(Watermarks::monotonous())
+            .unordered_wait()
+            .call(|_| std::future::pending::<u64>())
+            .name("prices")
+            .key_by(|n| *n)
+            .count()
+            .discard();
+    });
+    let running = running.unwrap();
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    let calls = WaitingFor::Calls { operator: "prices".to_owned(), shard: ShardId(0), under_way: 1 };
+    loop {
+        let waiting = running.why_waiting("count").ok().and_then(|waiting| waiting.into_iter().next());
+        match waiting {
+            Some(waiting) if waiting.cause == calls => {
+                assert!(waiting.to_string().contains("records under way: 1"), "{waiting}");
+                break;
+            }
+            other => assert!(std::time::Instant::now() < end, "{other:?}"),
+        }
+        std::thread::sleep(ms(1));
+    }
+    running.cancel();
+    running.wait().unwrap();
 }

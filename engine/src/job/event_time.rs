@@ -78,6 +78,15 @@ pub enum WaitingFor {
     },
     /// The results of the last watermark are still being given out.
     Firing,
+    /// A watermark waits for the asynchronous calls of the records before it.
+    Calls {
+        /// The operator that makes them.
+        operator: String,
+        /// Its shard.
+        shard: ShardId,
+        /// How many records are under way there.
+        under_way: usize,
+    },
     /// Whoever is active was idle before, and has yet to catch up.
     CatchingUp {
         /// The operator that is furthest ahead of those.
@@ -182,9 +191,12 @@ impl EventTime {
     fn cause(&self, head: OpId, shard: ShardId, report: &ClockReport) -> WaitingFor {
         let source = || self.plan.name(head).to_owned();
         match (&report.of, &report.standstill) {
+            (Head::Operator { under_way: under_way @ 1.., .. }, _) => {
+                WaitingFor::Calls { operator: source(), shard, under_way: *under_way }
+            }
             (_, Standstill::Ended) => WaitingFor::Ended,
             (Head::Source { timed: false, .. }, _) => WaitingFor::Untimed { source: source() },
-            (Head::Operator { firing: true }, _) => WaitingFor::Firing,
+            (Head::Operator { firing: true, .. }, _) => WaitingFor::Firing,
             (_, Standstill::AllIdle) => WaitingFor::AllIdle,
             (
                 Head::Source { partitions, blocked, .. },
@@ -212,7 +224,8 @@ impl EventTime {
                     let watermark = held.watermark;
                     return WaitingFor::CatchingUp { from, shard: producer, watermark };
                 }
-                if upstream.watermark > held.watermark {
+                let calls = matches!(upstream.of, Head::Operator { under_way: 1.., .. });
+                if upstream.watermark > held.watermark && !calls {
                     let watermark = upstream.watermark;
                     return WaitingFor::OnItsWay { from, shard: producer, watermark };
                 }
@@ -285,6 +298,9 @@ impl fmt::Display for WaitingFor {
                 f,
                 "{from} on shard {shard} has sent {watermark}, which is on its way or waits to be handled"
             ),
+            WaitingFor::Calls { operator, shard, under_way } => {
+                write!(f, "{operator} on shard {shard} waits for its calls; records under way: {under_way}")
+            }
             WaitingFor::Firing => f.write_str("it is giving out the results of its last watermark"),
             WaitingFor::CatchingUp { from, shard, watermark } => write!(
                 f,

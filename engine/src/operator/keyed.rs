@@ -155,6 +155,11 @@ pub trait Operator: Fed {
         false
     }
 
+    /// How many records signals wait for that it holds; 0 where it holds none.
+    fn holds_back_signals(&self) -> usize {
+        0
+    }
+
     /// When it has something to do although nothing wakes it, or an earlier moment.
     fn wakes_at(&self) -> Option<Nanos> {
         None

@@ -64,5 +64,7 @@ pub enum Head {
     Operator {
         /// Whether results of an earlier watermark are still to be given out.
         firing: bool,
+        /// How many records are under way in it, where its watermark has not gone on for their sake.
+        under_way: usize,
     },
 }

@@ -39,7 +39,7 @@ impl Expected {
                 return Expected { inputs: elements, timed, level: *level };
             }
             match level {
-                Level::Rebalance => {}
+                Level::Rebalance | Level::Calls { .. } => {}
                 Level::EveryThird { .. } => {
                     timed = false;
                     let thirds = by_key(&elements).into_iter().flat_map(|(key, of)| {
@@ -74,7 +74,7 @@ impl Expected {
                 let given = outputs.iter().map(|(event, at)| (event.key, at.0, event.n, event.extra));
                 compare(expected, given, finished)
             }
-            Level::Rebalance => {
+            Level::Rebalance | Level::Calls { .. } => {
                 let mut expected = BTreeMap::new();
                 for of in &self.inputs {
                     *expected.entry((of.key, self.at(of.at), of.id)).or_insert(0) += 1;

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use millstream_engine::operator::Chain;
+use millstream_engine::operator::async_io::sleep;
 use millstream_engine::prelude::*;
 use millstream_engine::stream::Keyed;
 use millstream_engine::time::Ticks;
@@ -50,6 +52,8 @@ pub enum Level {
     Window { size: i64 },
     /// Another exchange, without keys.
     Rebalance,
+    /// Asynchronous calls, in order or not, that take up to so many milliseconds, for so many records at a time.
+    Calls { ordered: bool, takes: u64, capacity: usize },
 }
 
 /// What is done to each record on the way to the next exchange.
@@ -110,7 +114,12 @@ impl Topology {
                 2 => Level::Fold,
                 3 => Level::Reduce { len },
                 4 => Level::EveryThird { len: 1 + len / 3 },
-                5 => Level::Rebalance,
+                5 if random.one_in(2) => Level::Rebalance,
+                5 => Level::Calls {
+                    ordered: random.one_in(2),
+                    takes: random.below(5),
+                    capacity: random.between(1, 200) as usize,
+                },
                 _ => Level::Window { size: random.between(1, 400) as i64 },
             };
             timed &= !matches!(level, Level::EveryThird { .. });
@@ -265,6 +274,19 @@ fn add(keyed: Keyed<Event, u64>, number: usize, level: Level, end: &mut End) -> 
                 let (n, extra) = result.value;
                 Event { key: result.key, id: n, n, extra }
             }))
+        }
+        Level::Calls { ordered, takes, capacity } => {
+            // They stay on their shard, so that both chains run where the level does.
+            let events = keyed.views().parallelism(end.parallelism).map(|event| *event);
+            let calls = if ordered { events.ordered_wait() } else { events.unordered_wait() };
+            // A shard may be kept from its calls for long.
+            let answers = calls.capacity(capacity).without_timeout().call(move |event: Event| async move {
+                for _ in 0..event.key % 3 {
+                    sleep(Duration::from_millis(event.id % (takes + 1))).await;
+                }
+                event
+            });
+            end.after(answers.name(name))
         }
         Level::Rebalance => {
             let dealt = keyed.views().map(|event| *event).rebalance().name(name);

@@ -26,7 +26,7 @@ fn held(input: usize, watermark: i64) -> Standstill {
 }
 
 fn operator(watermark: i64, standstill: Standstill) -> ClockReport {
-    let of = Head::Operator { firing: false };
+    let of = Head::Operator { firing: false, under_way: 0 };
     ClockReport { watermark: Timestamp(watermark), standstill, stands_for: Duration::ZERO, of }
 }
 

@@ -43,7 +43,7 @@ where
     #[inline]
     pub(super) fn call(&mut self, slot: usize, record: T) -> Polled<A::Value> {
         let (f, slot) = (&mut self.f, &mut self.slots[slot]);
-        let polled = Blame::on(self.op, || self.surroundings.enter(|| slot.call(f(record))));
+        let polled = Blame::on(self.op, || slot.call(f(record)));
         polled.map(A::of)
     }
 
@@ -155,7 +155,7 @@ where
             let slot = &mut self.slots[number];
             if matches!(slot.state, State::Calling) {
                 let cursor = at_hand(slot.at);
-                let polled = Blame::on(self.op, || self.surroundings.enter(|| slot.poll()));
+                let polled = Blame::on(self.op, || slot.poll());
                 self.polled(number, polled.map(A::of));
                 drop(cursor);
             }

@@ -137,6 +137,7 @@ where
     }
 
     fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &BatchOf<'_, T>, push: &mut P) {
+        let _here = self.surroundings.enter();
         let mut cursor = Cursor::new();
         for (index, &at) in batch.timestamps().iter().enumerate() {
             (cursor.index, cursor.at) = (index, at);
@@ -151,11 +152,13 @@ where
     fn resume(&mut self, now: Nanos) -> bool {
         self.now = now;
         self.surroundings.set_clock(now);
+        let _here = self.surroundings.enter();
+        // First: an answer that is there counts, however late it is looked at.
+        let woken = self.poll_woken();
         let due = self.due <= now;
         if due {
             self.look_at_due();
         }
-        let woken = self.poll_woken();
         let called = !self.waiting.is_empty() && self.call_waiting();
         due || woken || called
     }
@@ -198,6 +201,10 @@ where
             (Some(due), Some(waking)) => Some(due.min(waking)),
             (due, waking) => due.or(waking),
         }
+    }
+
+    fn holds_back_signals(&self) -> usize {
+        if self.queue.holds_signals() { self.occupied() } else { 0 }
     }
 
     fn said(&self) -> Option<(Timestamp, bool)> {

@@ -155,6 +155,11 @@ impl Queue {
         }
     }
 
+    /// Whether signals wait behind records.
+    pub(super) fn holds_signals(&self) -> bool {
+        self.stretches.iter().any(|stretch| !stretch.marks.is_empty())
+    }
+
     /// Adds signals that were saved behind the records before.
     pub(super) fn restore_marks(&mut self, marks: Marks) {
         match self.stretches.back_mut() {

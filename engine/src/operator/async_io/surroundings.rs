@@ -46,6 +46,17 @@ impl Ord for Sleeper {
     }
 }
 
+/// What [`Surroundings::enter`] gives: puts back what was there before.
+pub(super) struct Entered {
+    before: Option<Rc<Surroundings>>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        AT_WORK.with(|at_work| at_work.replace(self.before.take()));
+    }
+}
+
 impl Surroundings {
     /// With so many threads at most.
     pub(super) fn new(threads: usize) -> Rc<Self> {
@@ -53,17 +64,9 @@ impl Surroundings {
         Rc::new(Surroundings { now, sleepers, pool: Pool::new(threads) })
     }
 
-    /// Polls a call here.
-    pub(super) fn enter<R>(self: &Rc<Self>, poll: impl FnOnce() -> R) -> R {
-        /// Puts back what was there, also when the call panics.
-        struct Back(Option<Rc<Surroundings>>);
-        impl Drop for Back {
-            fn drop(&mut self) {
-                AT_WORK.with(|at_work| at_work.replace(self.0.take()));
-            }
-        }
-        let _back = Back(AT_WORK.with(|at_work| at_work.replace(Some(self.clone()))));
-        poll()
+    /// Lets calls be polled here, until what this gives is dropped.
+    pub(super) fn enter(self: &Rc<Self>) -> Entered {
+        Entered { before: AT_WORK.with(|at_work| at_work.replace(Some(self.clone()))) }
     }
 
     /// Those around the call that is being polled.

@@ -451,7 +451,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
             watermark: self.merge.current(),
             stands_for: standstill.input().map_or_else(Default::default, |held| now.since(held.since)),
             standstill,
-            of: Head::Operator { firing: !self.due.is_empty() },
+            of: Head::Operator { firing: !self.due.is_empty(), under_way: self.head.holds_back_signals() },
         })
     }
 
