@@ -6,7 +6,7 @@ mod error;
 mod event_time;
 mod hot_keys;
 mod id;
-mod lifecycle;
+pub(crate) mod lifecycle;
 mod result;
 mod settings;
 mod summary;

@@ -9,6 +9,7 @@ use super::JobStatus;
 use crate::element::ShardId;
 use crate::graph::Plan;
 use crate::operator::OpId;
+use crate::runtime::control::ShardEvent;
 
 /// How many events are kept: the newest.
 const EVENTS_MAX: usize = 10_000;
@@ -79,9 +80,9 @@ pub enum Change {
 }
 
 /// A change of a job or of one of its tasks. `Display` says it in Flink's words.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobEvent {
-    /// When.
+    /// When: by the wall clock, or by a simulation's own.
     pub at: SystemTime,
     /// In which attempt, from 1.
     pub attempt: u32,
@@ -104,9 +105,9 @@ impl fmt::Display for JobEvent {
     }
 }
 
-/// The events of a job, and where its tasks stand.
+/// The events of a job, and where its tasks stand. What drives the job says when each change happens, by the clock that it goes by.
 #[derive(Debug, Default)]
-pub(super) struct Lifecycle(Mutex<Log>);
+pub(crate) struct Lifecycle(Mutex<Log>);
 
 #[derive(Debug, Default)]
 struct Log {
@@ -132,19 +133,19 @@ impl Lifecycle {
     }
 
     /// The events so far, as far as they are kept.
-    pub(super) fn events(&self) -> Vec<JobEvent> {
+    pub(crate) fn events(&self) -> Vec<JobEvent> {
         self.lock().events.iter().cloned().collect()
     }
 
     /// The job's status has changed.
-    pub(super) fn job(&self, from: JobStatus, to: JobStatus, cause: Option<String>) {
+    pub(crate) fn job(&self, from: JobStatus, to: JobStatus, cause: Option<String>, at: SystemTime) {
         if from != to {
-            self.lock().note(Change::Job { from, to }, cause);
+            self.lock().note(Change::Job { from, to }, cause, at);
         }
     }
 
     /// An attempt begins: its tasks are deployed.
-    pub(super) fn deploy(&self, job: &str, plan: &Plan, shards: u16) {
+    pub(crate) fn deploy(&self, job: &str, plan: &Plan, shards: u16, at: SystemTime) {
         let mut log = self.lock();
         log.job = job.to_owned();
         log.attempt += 1;
@@ -157,35 +158,40 @@ impl Lifecycle {
                 log.tasks.push(Task { chain, ops, shard, state: TaskState::Created });
             }
         }
-        log.switch(|_| true, TaskState::Deploying, None);
+        log.switch(|_| true, TaskState::Deploying, None, at);
     }
 
-    /// A shard is open: its tasks run.
-    pub(super) fn opened(&self, shard: ShardId) {
-        self.lock().switch(|task| task.shard == shard, TaskState::Running, None);
-    }
-
-    /// A task failed: the one with this operator, or whatever runs on the shard where none is to blame.
-    pub(super) fn failed(&self, shard: ShardId, op: Option<OpId>, cause: &str) {
-        let is_it = |task: &Task| task.shard == shard && op.is_none_or(|op| task.ops.contains(&op));
-        self.lock().switch(is_it, TaskState::Failed, Some(cause));
+    /// A shard has said something: that it is open, so that its tasks run, or that one of them failed.
+    pub(crate) fn hear(&self, event: &ShardEvent, at: SystemTime) {
+        match event {
+            ShardEvent::Opened(shard) => {
+                self.lock().switch(|task| task.shard == *shard, TaskState::Running, None, at);
+            }
+            ShardEvent::Failed(shard, failure) => {
+                // Where no operator is to blame, it is whatever runs on the shard.
+                let is_it =
+                    |task: &Task| task.shard == *shard && failure.op.is_none_or(|op| task.ops.contains(&op));
+                self.lock().switch(is_it, TaskState::Failed, Some(&failure.cause.to_string()), at);
+            }
+            _ => {}
+        }
     }
 
     /// All tasks that are not over have been asked to stop.
-    pub(super) fn canceling(&self) {
-        self.lock().switch(|_| true, TaskState::Canceling, None);
+    pub(crate) fn canceling(&self, at: SystemTime) {
+        self.lock().switch(|_| true, TaskState::Canceling, None, at);
     }
 
     /// The shards have stopped.
-    pub(super) fn stopped(&self, finished: bool) {
+    pub(crate) fn stopped(&self, finished: bool, at: SystemTime) {
         let end = if finished { TaskState::Finished } else { TaskState::Canceled };
-        self.lock().switch(|_| true, end, None);
+        self.lock().switch(|_| true, end, None, at);
     }
 }
 
 impl Log {
-    fn note(&mut self, change: Change, cause: Option<String>) {
-        let event = JobEvent { at: SystemTime::now(), attempt: self.attempt, change, cause };
+    fn note(&mut self, change: Change, cause: Option<String>, at: SystemTime) {
+        let event = JobEvent { at, attempt: self.attempt, change, cause };
         match event.cause {
             Some(_) => tracing::warn!(job = self.job, "{event}"),
             None => tracing::debug!(job = self.job, "{event}"),
@@ -197,7 +203,7 @@ impl Log {
     }
 
     /// Switches those tasks that are not over and not there yet.
-    fn switch(&mut self, which: impl Fn(&Task) -> bool, to: TaskState, cause: Option<&str>) {
+    fn switch(&mut self, which: impl Fn(&Task) -> bool, to: TaskState, cause: Option<&str>, at: SystemTime) {
         let shards = self.shards;
         let mut changes = Vec::new();
         for task in self.tasks.iter_mut().filter(|task| which(task)) {
@@ -208,6 +214,6 @@ impl Log {
             let (chain, shard) = (task.chain.clone(), task.shard);
             changes.push(Change::Task { chain, shard, shards, from, to });
         }
-        changes.into_iter().for_each(|change| self.note(change, cause.map(str::to_owned)));
+        changes.into_iter().for_each(|change| self.note(change, cause.map(str::to_owned), at));
     }
 }

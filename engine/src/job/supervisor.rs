@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::answers::Answers;
 use super::attempts::{Attempts, Begun, End};
@@ -74,7 +74,7 @@ impl Shared {
     }
 
     fn set_status(&self, status: JobStatus, cause: Option<&JobError>) {
-        self.lifecycle.job(self.status(), status, cause.map(JobError::to_string));
+        self.lifecycle.job(self.status(), status, cause.map(JobError::to_string), SystemTime::now());
         self.status.store(status as u8, Ordering::Release);
     }
 
@@ -246,7 +246,7 @@ impl Supervisor {
         let Begun { attempt, mut coordinator, from } = self.attempts.begin(self.clock.now())?;
         let control = attempt.control.clone();
         let (name, shards) = (self.attempts.job.name.as_str(), self.attempts.job.shards);
-        self.shared.lifecycle.deploy(name, &self.attempts.plan, shards);
+        self.shared.lifecycle.deploy(name, &self.attempts.plan, shards, SystemTime::now());
         let wait = self.attempts.job.wait;
         let specs = attempt.builders.into_iter().enumerate().map(|(shard, build)| ShardSpec {
             shard: ShardId(shard as u16),
@@ -274,10 +274,10 @@ impl Supervisor {
             End::Failed(..) | End::Canceled | End::Stopped => Phase::Stop,
         });
         if !matches!(end, End::Finished) {
-            self.shared.lifecycle.canceling();
+            self.shared.lifecycle.canceling(SystemTime::now());
         }
         let ends = running.join();
-        self.shared.lifecycle.stopped(matches!(end, End::Finished));
+        self.shared.lifecycle.stopped(matches!(end, End::Finished), SystemTime::now());
         self.attempts.hear_out(attempt.events.try_iter());
         self.attempts.metrics = coordinator.metrics;
         self.watchdog.forget_shards();
@@ -287,17 +287,6 @@ impl Supervisor {
             return Ok(self.attempts.shard_failed(failure));
         }
         Ok(end)
-    }
-
-    /// Notes what an event says of the tasks.
-    fn note(&self, event: &ShardEvent) {
-        match event {
-            ShardEvent::Opened(shard) => self.shared.lifecycle.opened(*shard),
-            ShardEvent::Failed(shard, failure) => {
-                self.shared.lifecycle.failed(*shard, failure.op, &failure.cause.to_string());
-            }
-            _ => {}
-        }
     }
 
     /// Listens to the shards until the attempt is over.
@@ -320,7 +309,7 @@ impl Supervisor {
                     None
                 }
                 Ok(event) => {
-                    self.note(&event);
+                    self.shared.lifecycle.hear(&event, SystemTime::now());
                     Some(event)
                 }
                 Err(RecvTimeoutError::Timeout) => None,

@@ -26,6 +26,7 @@
 //! other cores (loom does that for the rings).
 
 mod by_hand;
+mod told;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -41,7 +42,8 @@ use crate::accumulator::Accumulators;
 use crate::element::{Epoch, Nanos, ShardId};
 use crate::graph::Flow;
 use crate::job::attempts::{Attempts, Begun, End};
-use crate::job::{Job, JobError};
+use crate::job::lifecycle::Lifecycle;
+use crate::job::{Job, JobError, JobStatus};
 use crate::key::HashSeed;
 use crate::runtime::control::{Control, Phase, ShardEvent};
 use crate::runtime::coordinator::Coordinator;
@@ -113,6 +115,8 @@ pub struct Simulation {
     schedule: SimSchedule,
     disk: SimDisk,
     attempts: Attempts,
+    status: JobStatus,
+    lifecycle: Lifecycle,
     running: Option<Running>,
     now: Nanos,
     /// Whether time passes only when it is told to.
@@ -164,6 +168,8 @@ impl Simulation {
         let processing = ProcessingTime::from_epoch(job.tick);
         Ok(Simulation {
             attempts: Attempts::new(job.settled()?, Arc::new(program), disk.shared(), drawn, processing)?,
+            status: JobStatus::Created,
+            lifecycle: Lifecycle::default(),
             random,
             schedule: SimSchedule::default(),
             disk: disk.clone(),
@@ -274,11 +280,15 @@ impl Simulation {
 
     /// Makes the next attempt.
     fn begin(&mut self) -> Option<SimEnd> {
+        self.set_status(JobStatus::Created, None);
         let Begun { attempt, coordinator, from } = match self.attempts.begin(self.now) {
             Ok(begun) => begun,
             Err(error) => return self.failed(error, false),
         };
         self.note(from.map_or(0, |epoch| epoch.0));
+        let (job, shards) = (&self.attempts.job.name, self.attempts.job.shards);
+        self.lifecycle.deploy(job, &self.attempts.plan, shards, self.date());
+        self.set_status(JobStatus::Running, None);
         let seats = attempt.builders.into_iter().map(|build| Seat::new(build, &self.disk));
         self.running = Some(Running {
             shows_at: vec![0; attempt.control.counters.len()],
@@ -320,6 +330,9 @@ impl Simulation {
                 running.looked = self.now;
                 let event = running.inbox.pop_front();
                 self.note(if event.is_some() { 1 << 32 } else { 1 << 33 });
+                if let Some(event) = &event {
+                    self.lifecycle.hear(event, self.date());
+                }
                 let published = running.control.published();
                 let end = self.attempts.turn(&mut running.coordinator, event, self.now);
                 if running.control.published() > published {
@@ -333,12 +346,20 @@ impl Simulation {
             self.running = Some(running);
             return None;
         };
-        running.control.set_phase(if matches!(end, End::Finished) { Phase::Finish } else { Phase::Stop });
+        let finished = matches!(end, End::Finished);
+        running.control.set_phase(if finished { Phase::Finish } else { Phase::Stop });
+        if !finished {
+            self.lifecycle.canceling(self.date());
+        }
         running.stop(self.now);
+        self.lifecycle.stopped(finished, self.date());
         self.ended = running.figures();
         self.attempts.metrics = running.coordinator.metrics;
         match end {
-            End::Finished => Some(SimEnd::Finished),
+            End::Finished => {
+                self.set_status(JobStatus::Finished, None);
+                Some(SimEnd::Finished)
+            }
             End::Canceled | End::Stopped => unreachable!("nobody cancels a simulation"),
             End::Failed(error, retryable) => self.failed(error, retryable),
         }
@@ -392,8 +413,12 @@ impl Simulation {
         self.failures.push(error.to_string());
         let delay = if retryable { self.attempts.restarts.after_failure(self.now) } else { None };
         match delay {
-            None => Some(SimEnd::Failed(error)),
+            None => {
+                self.set_status(JobStatus::Failed, Some(&error));
+                Some(SimEnd::Failed(error))
+            }
             Some(delay) => {
+                self.set_status(JobStatus::Restarting, Some(&error));
                 self.now = self.now.after(delay);
                 None
             }
