@@ -40,6 +40,10 @@ struct WindowsGuide;
 struct TriggersGuide;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/guide/iterations.md")]
+struct IterationsGuide;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/guide/joins.md")]
 struct JoinsGuide;
 

@@ -239,6 +239,27 @@ fn top_pages_are_those_with_the_most_views() {
 }
 
 #[test]
+fn iterative_counts_the_steps_of_collatz() {
+    let steps = |mut n: u64| {
+        let mut steps = 0;
+        while n != 1 {
+            n = if n.is_multiple_of(2) { n / 2 } else { 3 * n + 1 };
+            steps += 1;
+        }
+        steps
+    };
+    let mut command = support::command("iterative");
+    command.args(["--numbers", "300"]);
+    let ended = Process::start(command).wait(PATIENCE);
+    assert!(ended.status.success(), "{}", ended.err());
+    let mut lines: Vec<String> = ended.out().into_iter().map(str::to_owned).collect();
+    let mut expected: Vec<String> = (2..=300u64).map(|n| format!("{n},{}", steps(n))).collect();
+    lines.sort();
+    expected.sort();
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn every_example_explains_itself() {
     for name in ["taxi", "fraud", "spend_report", "enrichment", "sensor_alerts", "sessions", "top_pages"] {
         let mut command = support::command(name);

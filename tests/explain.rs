@@ -59,6 +59,11 @@ fn ex_04_spend_report() {
 }
 
 #[test]
+fn ex_04_iterative() {
+    is_golden("iterative", "iterative", &["--shards", "2"]);
+}
+
+#[test]
 fn ex_04_sensor_alerts() {
     is_golden("sensor_alerts", "sensor_alerts", &["--shards", "2"]);
 }

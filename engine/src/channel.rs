@@ -52,4 +52,5 @@ pub use own_lane::OwnInlet;
 pub use ring::{RingReader, RingWriter, ring};
 pub use ring_inlet::RingInlet;
 pub use saved::SavedFrames;
+pub(crate) use saved::holds_records;
 pub use switch::{SwitchObserver, SwitchPublisher, Switched, switch_point};

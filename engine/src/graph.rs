@@ -221,6 +221,8 @@ pub struct Plan {
     pub(crate) funnels: Vec<ExchangeId>,
     /// The accumulators: name and kind.
     pub(crate) accumulators: Vec<(String, &'static str)>,
+    /// Whether records go round anywhere.
+    pub(crate) has_loops: bool,
     /// The job's shards.
     pub(crate) shards: JobShards,
 }
@@ -307,6 +309,8 @@ pub trait Lanes {
     fn consumer(&self, exchange: ExchangeId) -> (OpId, Port);
     /// What is at the producers' ends of an exchange.
     fn producers(&self, exchange: ExchangeId) -> Producers;
+    /// A lane of the shard to itself that is no exchange: what a loop gives back.
+    fn loop_lane(&mut self, shape: BatchShape) -> Result<(Outlet, Inlet), ChannelError>;
     /// The consumer's ends of an exchange on this shard, one for each of [`Lanes::lanes_to`].
     fn inlets(&mut self, exchange: ExchangeId, shape: BatchShape) -> Result<Vec<Inlet>, ChannelError>;
     /// The shards that this shard has lanes to.
@@ -439,6 +443,17 @@ impl GraphBuilder {
     pub(crate) fn funnel(&mut self) {
         // The exchange that the stream ends in is the next one.
         self.plan.funnels.push(ExchangeId(self.plan.exchanges.len()));
+    }
+
+    /// Notes which loop an operator gives its records back to.
+    pub(crate) fn note_feedback(&mut self, op: OpId, of_loop: OpId) {
+        let note = format!("gives its records back to `{}`", self.plan.name(of_loop));
+        self.note(op, note);
+    }
+
+    /// Notes that there is a loop.
+    pub(crate) fn has_loops(&mut self) {
+        self.plan.has_loops = true;
     }
 
     /// Notes that an operator needs event time and has none.

@@ -24,6 +24,7 @@ pub(crate) mod fold;
 pub(crate) mod fork;
 pub(crate) mod inputs;
 pub(crate) mod inspect;
+pub(crate) mod iterate;
 pub(crate) mod join;
 pub(crate) mod keyed;
 pub(crate) mod keyed_state;

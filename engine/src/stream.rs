@@ -25,6 +25,7 @@ mod ends;
 mod exchanges;
 mod folds;
 mod interval_joins;
+mod iterations;
 mod lookup_joins;
 mod partitioners;
 mod process;

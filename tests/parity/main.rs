@@ -12,6 +12,7 @@ mod async_io;
 mod event_time;
 mod execution;
 mod interval_joins;
+mod iterations;
 mod lookup_joins;
 mod operator_state;
 mod parallelism;

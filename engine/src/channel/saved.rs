@@ -112,3 +112,19 @@ impl SavedFrames {
 fn first_frame_words(words: &[Word]) -> Option<usize> {
     words.first().map(|first| super::Control::frame_words(*first) as usize)
 }
+
+/// Whether there is a batch among saved frames.
+pub(crate) fn holds_records(bytes: &[u8]) -> bool {
+    let mut words = vec![Word::ZERO; bytes.len() / WORD_BYTES];
+    let whole = words.len() * WORD_BYTES;
+    bytes_of_mut(&mut words).copy_from_slice(&bytes[..whole]);
+    let mut rest = &words[..];
+    while let Some(length) = first_frame_words(rest) {
+        let (frame, behind) = rest.split_at(length);
+        if matches!(Frame::parse_trusted(frame), Frame::Batch(_)) {
+            return true;
+        }
+        rest = behind;
+    }
+    false
+}

@@ -70,6 +70,10 @@ impl Segment for Absent {
         Ok(())
     }
 
+    fn is_quiet(&self) -> bool {
+        true
+    }
+
     fn committed(&mut self, _: Epoch) {}
 
     fn aborted(&mut self, _: Epoch) {}

@@ -177,6 +177,11 @@ pub trait Operator: Fed {
         None
     }
 
+    /// Whether it has no records under way: none that it will give out without being given any.
+    fn is_quiet(&self) -> bool {
+        true
+    }
+
     /// The checkpoint of an epoch is durable.
     fn committed(&mut self, epoch: Epoch) {
         let _ = epoch;

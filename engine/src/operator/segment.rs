@@ -1,6 +1,7 @@
 //! A chain as its shard sees it: types erased, one virtual call per step.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::Poll;
 
 use super::OpId;
@@ -35,6 +36,8 @@ pub struct OpenContext {
     pub(crate) time: Arc<JobTime>,
     pub(crate) processing: ProcessingTime,
     pub(crate) params: Params,
+    /// Nothing goes round in the job's loops any more.
+    pub(crate) loops_over: Arc<AtomicBool>,
 }
 
 impl OpenContext {
@@ -194,6 +197,9 @@ pub trait Segment {
 
     /// The checkpoint of `epoch` is the oldest one retained: journals before it are needed no more.
     fn trim(&mut self, epoch: Epoch) -> Result<(), Box<Failure>>;
+
+    /// Whether it will give out no record without being given any: a source has ended, and nothing is under way in an operator.
+    fn is_quiet(&self) -> bool;
 
     /// The checkpoint of an epoch is durable.
     fn committed(&mut self, epoch: Epoch);

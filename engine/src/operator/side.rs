@@ -216,6 +216,10 @@ impl Segment for WithSides {
         self.chain.trim(epoch)
     }
 
+    fn is_quiet(&self) -> bool {
+        self.chain.is_quiet()
+    }
+
     fn committed(&mut self, epoch: Epoch) {
         self.chain.committed(epoch);
     }

@@ -448,6 +448,10 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
         Ok(())
     }
 
+    fn is_quiet(&self) -> bool {
+        self.said.ended
+    }
+
     fn committed(&mut self, _: Epoch) {}
 
     fn aborted(&mut self, _: Epoch) {}

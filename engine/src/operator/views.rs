@@ -81,6 +81,8 @@ macro_rules! viewed_items {
     };
 }
 
+pub(crate) use viewed_items;
+
 impl<T: Record> Fed for Views<T> {
     viewed_items!();
 }
@@ -134,7 +136,7 @@ impl<T: Record> Operator for Union<T> {
 }
 
 #[inline(always)]
-fn hand_on<'a, T: Record>(batch: &BatchOf<'a, T>, mut to: impl FnMut(Viewed<'a, T>, Timestamp)) {
+pub(crate) fn hand_on<'a, T: Record>(batch: &BatchOf<'a, T>, mut to: impl FnMut(Viewed<'a, T>, Timestamp)) {
     let mut cursor = Cursor::new();
     for (index, &at) in batch.timestamps().iter().enumerate() {
         (cursor.index, cursor.at) = (index, at);

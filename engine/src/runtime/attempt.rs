@@ -126,6 +126,7 @@ fn build(
         time,
         processing: spec.processing,
         params: spec.params.clone(),
+        loops_over: control.loops_over.clone(),
     };
     let built = build_program(&spec, shard, ends);
     let writer = spec.delta_dir.map(|dir| DeltaWriter::new(shard, dir, FileHandle(0)));
@@ -205,6 +206,10 @@ impl Lanes for ShardLanes {
             inlets.iter_mut().for_each(Inlet::plant_read_past_switch);
         }
         Ok(inlets)
+    }
+
+    fn loop_lane(&mut self, shape: BatchShape) -> Result<(Outlet, Inlet), ChannelError> {
+        own_lane(shape, self.ring_bytes, self.overflow.clone())
     }
 
     fn lanes_from(&self, exchange: ExchangeId) -> ShardRange {

@@ -1,7 +1,7 @@
 //! The words between a job's control thread and its shards: a few atomics one way, events the other way. Nothing of it travels
 //! with the data, so nothing of it waits behind data.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,6 +40,8 @@ pub(crate) struct Control {
     /// The number of the newest question how things stand.
     question: AtomicU64,
     phase: AtomicU8,
+    /// Nothing goes round in the job's loops any more. The operators at their heads look at it.
+    pub(crate) loops_over: Arc<AtomicBool>,
     /// Per shard: pages that lie in nearly empty files, to be saved again with the next checkpoint.
     sparse: Vec<Mutex<Vec<PageId>>>,
     pub(crate) wakers: Vec<Waker>,
@@ -57,6 +59,7 @@ impl Control {
             oldest: AtomicU64::new(0),
             question: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Run as u8),
+            loops_over: Arc::new(AtomicBool::new(false)),
             sparse: (0..shards).map(|_| Mutex::default()).collect(),
             wakers: (0..shards).map(|_| Waker::new()).collect(),
             counters: (0..shards).map(|_| ShardCounters::default()).collect(),
@@ -154,6 +157,18 @@ impl Control {
         self.question.load(Ordering::Acquire)
     }
 
+    /// Says that nothing goes round in the job's loops any more.
+    pub(crate) fn end_loops(&self) {
+        self.loops_over.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// Whether nothing goes round in the job's loops any more.
+    #[inline]
+    pub(crate) fn loops_are_over(&self) -> bool {
+        self.loops_over.load(Ordering::Acquire)
+    }
+
     /// Changes what is wanted.
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
@@ -186,6 +201,8 @@ pub(crate) struct Saved {
     pub(crate) in_flight_bytes: u64,
     /// Whether a transactional sink has a cut in it.
     pub(crate) sinks: bool,
+    /// Whether the sources had ended and no record was on its way anywhere.
+    pub(crate) quiet: bool,
 }
 
 /// How things stand with a shard.
@@ -215,6 +232,8 @@ pub(crate) enum ShardEvent {
     Committed(ShardId, Epoch),
     /// All pages of the checkpoint it went on from have been read and verified.
     Verified(ShardId),
+    /// All its sources have ended, in a job with loops.
+    SourcesEnded(ShardId),
     /// All its inputs have ended and all its output is passed on.
     Drained(ShardId),
     /// How things stand with it: the answer to a question.

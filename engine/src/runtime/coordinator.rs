@@ -16,6 +16,9 @@ use crate::sink::SinkError;
 /// How many pages of nearly empty files a shard is asked to save again with one checkpoint.
 const PAGES_MOVED_MAX: usize = 512;
 
+/// How long it takes at least from one look at the job's loops to the next, once its sources have ended.
+const LOOK_AT_LOOPS_EVERY: Duration = Duration::from_millis(5);
+
 /// When checkpoints are made.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckpointTimes {
@@ -102,6 +105,10 @@ pub(crate) struct Coordinator {
     /// Per shard: the newest epoch whose commit its sinks have carried out.
     committed: Vec<Epoch>,
     opened: Vec<bool>,
+    /// Per shard: its sources have ended, in a job with loops.
+    sources_ended: Vec<bool>,
+    /// When the next look at the loops is due.
+    look_at: Nanos,
     drained: Vec<bool>,
     closed: Vec<bool>,
     next_at: Nanos,
@@ -144,6 +151,8 @@ impl Coordinator {
             gave_up: vec![from; shards],
             committed: vec![from; shards],
             opened: vec![false; shards],
+            sources_ended: vec![false; shards],
+            look_at: Nanos(0),
             drained: vec![false; shards],
             closed: vec![false; shards],
             next_at,
@@ -182,6 +191,7 @@ impl Coordinator {
             }
             // For whoever asked, and for the summary; not a matter of checkpoints.
             ShardEvent::Answer(..) | ShardEvent::Accumulated(_) => {}
+            ShardEvent::SourcesEnded(shard) => self.sources_ended[shard.index()] = true,
             ShardEvent::Drained(shard) => self.drained[shard.index()] = true,
             ShardEvent::Closed(shard) => {
                 self.closed[shard.index()] = true;
@@ -210,10 +220,14 @@ impl Coordinator {
             && self.opened.iter().all(|opened| *opened)
             && self.gave_up.iter().all(|done| *done >= self.control.aborted())
             && self.positions.iter().all(|known| *known >= self.epoch);
-        let due = all_drained || self.asked || (self.times.interval.is_some() && now >= self.next_at);
+        let due = all_drained
+            || self.asked
+            || (self.looks_at_loops() && now >= self.look_at)
+            || (self.times.interval.is_some() && now >= self.next_at);
         if may_publish && due {
             self.epoch = Epoch(self.epoch.0 + 1);
             self.asked = false;
+            self.look_at = now.after(LOOK_AT_LOOPS_EVERY);
             if let Some(interval) = self.times.interval {
                 self.next_at = now.after(interval);
             }
@@ -237,8 +251,21 @@ impl Coordinator {
         match &self.running {
             Some(running) => Some(running.since.after(self.times.timeout)),
             None if self.asked => Some(Nanos(0)),
-            None => self.times.interval.map(|_| self.next_at),
+            None => {
+                let looks = self.look_at_loops_due();
+                self.times.interval.map(|_| self.next_at).into_iter().chain(looks).min()
+            }
         }
+    }
+
+    /// Whether the job's loops may be over, and nobody knows yet.
+    fn looks_at_loops(&self) -> bool {
+        self.sources_ended.iter().all(|ended| *ended) && !self.control.loops_are_over()
+    }
+
+    /// When the next look at the job's loops is due, where they may be over.
+    pub(crate) fn look_at_loops_due(&self) -> Option<Nanos> {
+        self.looks_at_loops().then_some(self.look_at)
     }
 
     /// The newest epoch that has been published.
@@ -310,6 +337,7 @@ impl Coordinator {
             saved.iter().filter_map(|saved| saved.delta.as_ref()).map(|delta| delta.bytes()).sum();
         let in_flight: u64 = saved.iter().map(|saved| saved.in_flight_bytes).sum();
         let has_cuts = saved.iter().any(|saved| saved.sinks);
+        let quiet = saved.iter().all(|saved| saved.quiet);
         let all_verified = self.verified.iter().all(|verified| *verified);
         let mut oldest = epoch;
         if let Some(store) = store {
@@ -327,6 +355,9 @@ impl Coordinator {
                 }
                 Err(error) => return self.failed(epoch, error.into(), Some(store), now),
             }
+        }
+        if quiet && self.looks_at_loops() {
+            self.control.end_loops();
         }
         let took = now.since(running.since);
         self.failures_in_row = 0;

@@ -9,6 +9,7 @@ use std::task::Poll;
 use super::control::Saved;
 use super::coordinator::CheckpointFailure;
 use super::snapshot::{ChannelSnapshot, ShardSnapshot, SinkSnapshot};
+use crate::channel::holds_records;
 use crate::checkpoint::{ArenaNo, DeltaWriter, PageId};
 use crate::disk::ShardDisk;
 use crate::element::{Epoch, ShardId};
@@ -33,6 +34,8 @@ pub(crate) struct Saving {
     removed: Vec<PageId>,
     in_flight_bytes: u64,
     has_cuts: bool,
+    /// Whether the chains had no records under way, and, once all is captured, no record was on its way between them.
+    quiet: bool,
 }
 
 impl Saving {
@@ -45,6 +48,7 @@ impl Saving {
         segments: &mut [Box<dyn Segment>],
         writer: Option<&mut DeltaWriter>,
     ) -> Saving {
+        let quiet = segments.iter().all(|segment| segment.is_quiet());
         if let Some(writer) = writer {
             let pages = segments.iter_mut().filter_map(|segment| segment.arena());
             writer.begin(epoch, pages.map(|arena| arena.pages_to_save()).sum());
@@ -61,6 +65,7 @@ impl Saving {
             removed: Vec::new(),
             in_flight_bytes: 0,
             has_cuts: false,
+            quiet,
         }
     }
 
@@ -95,7 +100,8 @@ impl Saving {
                 writer.finish(std::mem::take(&mut self.removed), snapshot.encode());
             }
         }
-        let saved = |delta| Saved { delta, in_flight_bytes: self.in_flight_bytes, sinks: self.has_cuts };
+        let (in_flight_bytes, sinks, quiet) = (self.in_flight_bytes, self.has_cuts, self.quiet);
+        let saved = |delta| Saved { delta, in_flight_bytes, sinks, quiet };
         match writer {
             None => Poll::Ready(Ok(saved(None))),
             Some(writer) => match writer.poll(disk) {
@@ -139,6 +145,7 @@ impl Saving {
             }
         }
         let channels = self.snapshot.in_rings.iter().chain(&self.snapshot.unsent);
+        self.quiet &= channels.clone().all(|channel| !holds_records(&channel.frames));
         self.in_flight_bytes = channels.map(|channel| channel.frames.len() as u64).sum();
     }
 

@@ -70,6 +70,10 @@ pub(crate) struct Shard {
     trimmed: Epoch,
     positions_told: Epoch,
     drained: bool,
+    /// Whether the coordinator has to know when the sources have ended, and does not yet.
+    tells_of_sources: bool,
+    /// Whether it knows that nothing goes round any more.
+    loops_over: bool,
     /// The newest question that it has answered.
     answered: u64,
     /// What dates the readings of the clock are.
@@ -142,6 +146,8 @@ impl Shard {
             trimmed: Epoch(0),
             positions_told: epoch,
             drained: false,
+            tells_of_sources: context.plan.has_loops,
+            loops_over: false,
             answered: 0,
             processing: context.processing,
             at_work: 0,
@@ -200,6 +206,11 @@ impl Shard {
         self.checkpoint(&mut progress);
         self.commit(&mut progress)?;
         self.restore(&mut progress)?;
+        self.loops_over = self.control.loops_are_over();
+        if self.tells_of_sources && self.sources_have_ended() {
+            self.tells_of_sources = false;
+            self.tell(ShardEvent::SourcesEnded(self.id));
+        }
         if !self.drained && self.segments.iter().all(|segment| segment.ended()) {
             self.drained = true;
             self.tell(ShardEvent::Drained(self.id));
@@ -209,6 +220,11 @@ impl Shard {
             self.answer(question, now);
         }
         Ok(progress)
+    }
+
+    fn sources_have_ended(&mut self) -> bool {
+        let mut sources = self.segments.iter_mut().filter(|segment| segment.input_name().is_none());
+        sources.all(|source| source.ended())
     }
 
     /// Tells whoever asked how things stand.
@@ -541,6 +557,7 @@ impl Drive for Shard {
             || (self.committing.is_none() && self.control.committed() > self.committed)
             || self.control.phase() != Phase::Run
             || self.control.asked() > self.answered
+            || self.control.loops_are_over() != self.loops_over
             // A blocked shard is woken by whoever makes room.
             || (!self.blocked() && self.segments.iter().any(|segment| segment.has_input()))
     }

@@ -145,6 +145,10 @@ where
         }
     }
 
+    fn is_quiet(&self) -> bool {
+        self.occupied() == 0
+    }
+
     fn room(&self) -> usize {
         self.settings.capacity.saturating_sub(self.occupied())
     }

@@ -427,6 +427,10 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         Ok(())
     }
 
+    fn is_quiet(&self) -> bool {
+        self.due.is_empty() && self.head.is_quiet()
+    }
+
     fn committed(&mut self, epoch: Epoch) {
         self.head.committed(epoch);
     }

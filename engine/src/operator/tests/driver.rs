@@ -90,6 +90,7 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
                 time: Arc::new(JobTime::new(&[], &[])),
                 processing: ProcessingTime::from_epoch(Tick::Millisecond),
                 params: crate::params::Params::new(),
+                loops_over: std::sync::Arc::default(),
             };
             let mut operator = (self.make)();
             operator.open(&context).unwrap_or_else(|failure| panic!("{}", failure.cause));

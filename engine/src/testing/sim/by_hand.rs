@@ -79,6 +79,7 @@ impl Running {
     /// The next time after `now` at which a shard has something to do.
     fn next_step(&self, now: Nanos) -> Option<Nanos> {
         let seats = self.seats.iter().filter(|seat| seat.drive.is_some());
-        seats.filter_map(|seat| seat.until).filter(|until| *until > now).min()
+        let due = seats.filter_map(|seat| seat.until).chain(self.coordinator.look_at_loops_due());
+        due.filter(|until| *until > now).min()
     }
 }
