@@ -39,7 +39,7 @@ fn steps<S: Source<Item = u64>>(flow: &Flow, numbers: S, out: Once<(u64, u64)>) 
         .map(|n| (n, n, 0u64))
         .iterate(|numbers| {
             let (again, done) = numbers
-                .key_by(|at| u64::from(at.1))
+                .key_by(|at| at.1)
                 .views()
                 .owned()
                 .map(|(start, n, steps)| match n {
