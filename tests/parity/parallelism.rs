@@ -332,3 +332,13 @@ fn ex_09_a_shard_is_a_thread() {
     });
     assert_eq!(seen.len(), 4);
 }
+
+#[test]
+fn ex_05_calls_under_way_go_on_with_another_parallelism() {
+    let expected: Vec<u64> = (0..30).map(|n| n + 1).collect();
+    every_way(30, |flow, run| {
+        let records = flow.source("numbers", run.source(0u64..30)).rebalance().map(|n| *n).parallelism(1);
+        records.ordered_wait().capacity(4).call(|n| async move { n + 1 }).sink("out", run.sink());
+    })
+    .are(&expected);
+}
