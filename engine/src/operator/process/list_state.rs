@@ -1,4 +1,4 @@
-//! A list per key: appending costs the element, whatever the length.
+//! A list per key: appending costs the element, not the list, as long as there are not many millions under one key.
 //!
 //! Elements are numbered. Each lies by itself under (key, number); a head per key says which numbers there may be. Where an element in the
 //! middle has expired, its number stays unused.

@@ -1,4 +1,4 @@
-//! A map per key: an entry costs itself, whatever the size of the map.
+//! A map per key: an entry costs itself, not the map, as long as there are not many millions under one key.
 //!
 //! Entries lie by themselves under (key, key of the entry). To show them all, the keys of a map's entries are numbered without gaps: where one
 //! is taken out, the last one gets its number.
