@@ -15,7 +15,7 @@ use super::probe::prefetch;
 /// The depth at which the directory gets its second level: that of key groups.
 pub(super) const GROUP_BITS: u8 = KEY_GROUPS.trailing_zeros() as u8;
 /// The greatest depth. Pages whose hashes agree in more bits overflow into chains.
-pub(super) const DEPTH_MAX: u8 = GROUP_BITS + 14;
+pub(super) const DEPTH_MAX: u8 = GROUP_BITS + 20;
 
 pub(super) struct Directory {
     /// One array, or one per key group.

@@ -281,6 +281,10 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             return Ok(());
         }
         self.said.watermark = at_most(self.merge.current(), self.head.holds_back());
+        if self.due.iter().any(|signal| matches!(signal, Signal::Advance(_))) {
+            // Something earlier was said; what, is known to those it was said to.
+            self.said.watermark = Timestamp::MIN;
+        }
         self.said.idle = self.merge.is_idle();
         for signal in self.due.iter().rev() {
             match signal {
