@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use millstream::checkpoint::FORMAT_VERSION;
+
 use super::{PATIENCE, example, refused};
 use crate::support::peer::Peer;
 use crate::support::process::Process;
@@ -48,12 +50,8 @@ fn state_of_another_job_or_format_and_what_is_no_state() {
     let checksum = crc32(&bytes[..20]);
     bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
     std::fs::write(&manifest, &bytes).unwrap();
-    refused(
-        "click_count",
-        dir,
-        &clicks,
-        &["clicks has format 7, this program reads format 2", "run it with the version that wrote it"],
-    );
+    let formats = format!("clicks has format 7, this program reads format {FORMAT_VERSION}");
+    refused("click_count", dir, &clicks, &[&formats, "run it with the version that wrote it"]);
 
     std::fs::remove_file(&manifest).unwrap();
     refused("click_count", dir, &clicks, &["their MANIFEST is missing"]);

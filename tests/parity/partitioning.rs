@@ -327,7 +327,7 @@ fn zipf(records: usize) -> Vec<u64> {
 
 #[test]
 fn pt_10_the_hottest_key_is_reported() {
-    let keys = zipf(100_000);
+    let keys = zipf(400_000);
     let share = keys.iter().filter(|key| **key == 0).count() as f64 / keys.len() as f64;
     let records: Vec<(u64, Timestamp)> = keys.into_iter().map(|key| (key, Timestamp::MIN)).collect();
     let handle = Job::new("hot")
@@ -344,7 +344,7 @@ fn pt_10_the_hottest_key_is_reported() {
         })
         .unwrap();
     let end = Instant::now() + Duration::from_secs(60);
-    while handle.accumulators().map(|all| all.counter("counted")) != Ok(Ok(100_000)) {
+    while handle.accumulators().map(|all| all.counter("counted")) != Ok(Ok(400_000)) {
         assert!(Instant::now() < end, "{:?}", handle.accumulators());
         thread::sleep(Duration::from_millis(1));
     }
@@ -353,7 +353,8 @@ fn pt_10_the_hottest_key_is_reported() {
     handle.wait().unwrap();
     let hottest = hot.of_operator("per key").next().unwrap();
     assert_eq!(hottest.key, "\"k0\"", "{hot}");
-    assert!((hottest.share - share).abs() < 0.1, "{} is not {share}", hottest.share);
+    // One record of each batch is looked at; how many batches there are depends on how busy the machine is.
+    assert!((hottest.share - share).abs() < 0.15, "{} is not {share}", hottest.share);
     assert!(hottest.per_second > 0.0);
     assert!(hot.to_string().starts_with("per key: key \"k0\" on shard "), "{hot}");
 }

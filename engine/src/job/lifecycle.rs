@@ -192,9 +192,10 @@ impl Lifecycle {
 impl Log {
     fn note(&mut self, change: Change, cause: Option<String>, at: SystemTime) {
         let event = JobEvent { at, attempt: self.attempt, change, cause };
-        match event.cause {
-            Some(_) => tracing::warn!(job = self.job, "{event}"),
-            None => tracing::debug!(job = self.job, "{event}"),
+        match (&event.change, &event.cause) {
+            // Whoever runs the job says so in its own words.
+            (Change::Task { .. }, Some(_)) => tracing::warn!(job = self.job, "{event}"),
+            _ => tracing::debug!(job = self.job, "{event}"),
         }
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();
