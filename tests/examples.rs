@@ -43,7 +43,7 @@ fn holds(mut lines: Vec<String>, name: &str, arguments: &[&str]) {
 }
 
 #[test]
-fn taxi_filters_rides_of_the_city() {
+fn tr_13_taxi_filters_rides_of_the_city() {
     let inside = Taxis::seeded(SEED).rides(200).ride_events().filter(|ride| {
         let nyc = |longitude: f64, latitude: f64| {
             (-74.05..=-73.7).contains(&longitude) && (40.5..=41.0).contains(&latitude)
@@ -55,7 +55,7 @@ fn taxi_filters_rides_of_the_city() {
 }
 
 #[test]
-fn taxi_joins_rides_and_fares() {
+fn tr_13_taxi_joins_rides_and_fares() {
     let taxis = Taxis::seeded(SEED).rides(500);
     let lines = (0..500).map(|ride| match taxis.trip(ride).fare {
         Some(fare) => format!("{ride},{}", fare.total_cents),
@@ -67,7 +67,7 @@ fn taxi_joins_rides_and_fares() {
 }
 
 #[test]
-fn taxi_finds_the_best_driver_of_each_hour() {
+fn tr_13_taxi_finds_the_best_driver_of_each_hour() {
     let mut tips: BTreeMap<i64, BTreeMap<u64, u64>> = BTreeMap::new();
     for fare in Taxis::seeded(SEED).rides(3000).fares() {
         let hour = fare.at - fare.at % HOUR_MS;
@@ -82,7 +82,7 @@ fn taxi_finds_the_best_driver_of_each_hour() {
 }
 
 #[test]
-fn taxi_tells_of_long_rides() {
+fn tr_13_taxi_tells_of_long_rides() {
     let taxis = Taxis::seeded(SEED).rides(1000);
     let trips = (0..1000).map(|ride| taxis.trip(ride));
     let long = trips.filter(|trip| trip.end.at - trip.start.at > 2 * HOUR_MS);
@@ -105,7 +105,7 @@ fn spend_report_adds_up_each_hour() {
 }
 
 #[test]
-fn fraud_is_a_large_payment_right_after_a_small_one() {
+fn tr_13_fraud_is_a_large_payment_right_after_a_small_one() {
     let mut last: BTreeMap<u64, (i64, u64)> = BTreeMap::new();
     let mut lines = Vec::new();
     for payment in Transactions::seeded(SEED).count(5000).all() {

@@ -34,6 +34,32 @@ fn count_window_average(
 }
 
 #[test]
+fn ks_01_a_value_belongs_to_its_key() {
+    let cities = [
+        ("Beijing", 1u64),
+        ("Shanghai", 2),
+        ("Beijing", 6),
+        ("Shanghai", 8),
+        ("Beijing", 3),
+        ("Shanghai", 4),
+    ];
+    let cities = cities.map(|(city, value)| (city.to_owned(), value));
+    let expected =
+        [1, 2, 6, 8, 6, 8].into_iter().zip(cities.clone()).map(|(most, (city, value))| (city, value, most));
+    every_way(6, move |flow, run| {
+        flow.source("cities", run.source(cities.clone()))
+            .key_by(|city| city.0.clone())
+            .map_with_state(|city, most: Option<u64>| {
+                let (name, value) = <(String, u64)>::owned(city);
+                let most = most.map_or(value, |most| most.max(value));
+                ((name, value, most), Some(most))
+            })
+            .sink("out", run.sink());
+    })
+    .are(&expected.collect::<Vec<_>>());
+}
+
+#[test]
 fn ks_05_count_window_average() {
     let pairs = [(1u64, 3i64), (1, 5), (1, 7), (1, 4), (1, 2)];
     every_way(5, move |flow, run| {

@@ -182,3 +182,25 @@ fn tr_11_map_with_state() {
     })
     .are(&[-1, 1, -1, 3]);
 }
+
+#[test]
+fn tr_08_side_outputs_do_what_split_and_select_did() {
+    every_way(6, |flow, run| {
+        let (evens, odds) = flow.source("numbers", run.source(1i64..=6)).fork();
+        let evens = evens.filter(|n| n % 2 == 0).map(|n| ("even".to_owned(), n));
+        let odds = odds.owned().filter(|n| n % 2 == 1).map(|n| ("odd".to_owned(), n));
+        evens.union(odds).owned().sink("out", run.sink());
+    })
+    .are_in_any_order(
+        &(1i64..=6).map(|n| (if n % 2 == 0 { "even" } else { "odd" }.to_owned(), n)).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn tr_09_a_projection_is_a_map() {
+    let rows = [(1u64, "b".to_owned(), 3i64), (4, "e".to_owned(), 6)];
+    every_way(2, move |flow, run| {
+        flow.source("rows", run.source(rows.clone())).map(|(a, _, c)| (c, a)).sink("out", run.sink());
+    })
+    .are(&[(3, 1), (6, 4)]);
+}
