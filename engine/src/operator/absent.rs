@@ -1,7 +1,5 @@
 //! A chain on a shard that it does not run on: its place in the shard's list, and nothing else.
 
-use std::task::Poll;
-
 use super::OpId;
 use super::failure::Failure;
 use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
@@ -11,7 +9,6 @@ use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::Port;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::ShardSnapshot;
-use crate::sink::{Committable, SinkError};
 use crate::time::ClockReport;
 
 /// Keeps the numbers of the chains behind it, which name the arenas in checkpoints, the same on every shard.
@@ -123,22 +120,6 @@ impl Tail for Absent {
     }
 
     fn switch(&mut self, _: Epoch, _: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
-        Ok(())
-    }
-
-    fn poll_prepared(&mut self) -> Poll<Result<Vec<Committable>, SinkError>> {
-        Poll::Ready(Ok(Vec::new()))
-    }
-
-    fn commit(&mut self, _: Epoch) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn poll_committed(&mut self, _: Epoch) -> Poll<Result<(), SinkError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn close(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
 

@@ -10,8 +10,6 @@ pub use key_check::KeyChanged;
 use key_check::check;
 pub(crate) use salted::Salted;
 
-use std::task::Poll;
-
 use super::failure::{Blame, Cause, Failure, raise};
 use super::segment::{OpenContext, Tail};
 use super::{Chain, OpId, Push};
@@ -22,7 +20,6 @@ use crate::key::{HashSeed, Key};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::{ChannelSnapshot, ShardSnapshot};
-use crate::sink::{Committable, SinkError};
 
 /// Gives the key of a record.
 pub trait KeyFn<R: ?Sized>: 'static {
@@ -172,18 +169,6 @@ macro_rules! exchange_control {
         }
         fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
             self.outlets.switch(epoch, snapshot)
-        }
-        fn poll_prepared(&mut self) -> Poll<Result<Vec<Committable>, SinkError>> {
-            Poll::Ready(Ok(Vec::new()))
-        }
-        fn commit(&mut self, _: Epoch) -> Result<(), SinkError> {
-            Ok(())
-        }
-        fn poll_committed(&mut self, _: Epoch) -> Poll<Result<(), SinkError>> {
-            Poll::Ready(Ok(()))
-        }
-        fn close(&mut self) -> Result<(), SinkError> {
-            Ok(())
         }
         fn gauge(&mut self, gauges: &mut Gauges) {
             self.outlets.gauge(gauges);

@@ -18,7 +18,6 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 
 use super::failure::{Cause, Failure, raise};
 use super::inputs::One;
@@ -34,7 +33,6 @@ use crate::key::Key;
 use crate::record::{Record, View};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::{OperatorSnapshot, ShardSnapshot, StateSnapshot};
-use crate::sink::{Committable, SinkError};
 use crate::time::Signal;
 
 /// What the two ends of a loop share on a shard.
@@ -309,22 +307,6 @@ impl<T> Tail for Feedback<T> {
 
     fn switch(&mut self, _: Epoch, _: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
         // The head has saved the lane: all chains of a shard switch at once.
-        Ok(())
-    }
-
-    fn poll_prepared(&mut self) -> Poll<Result<Vec<Committable>, SinkError>> {
-        Poll::Ready(Ok(Vec::new()))
-    }
-
-    fn commit(&mut self, _: Epoch) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn poll_committed(&mut self, _: Epoch) -> Poll<Result<(), SinkError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn close(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
 

@@ -230,7 +230,8 @@ pub trait Segment {
     fn gauge(&mut self, gauges: &mut Gauges);
 }
 
-/// The last part of a chain: an exchange or a sink.
+/// The last part of a chain: an exchange or a sink. What is asked of a sink alone, the two steps of a commit and the close, has
+/// an answer for all others here.
 pub trait Tail {
     /// The operator that it is.
     fn op(&self) -> OpId;
@@ -261,16 +262,26 @@ pub trait Tail {
 
     /// Whether all cuts that were begun are safe, and what is needed to commit those that are not committed yet: the running
     /// checkpoint's, and those of checkpoints that failed before it.
-    fn poll_prepared(&mut self) -> Poll<Result<Vec<Committable>, SinkError>>;
+    fn poll_prepared(&mut self) -> Poll<Result<Vec<Committable>, SinkError>> {
+        Poll::Ready(Ok(Vec::new()))
+    }
 
     /// The checkpoint of `epoch` is durable.
-    fn commit(&mut self, epoch: Epoch) -> Result<(), SinkError>;
+    fn commit(&mut self, epoch: Epoch) -> Result<(), SinkError> {
+        let _ = epoch;
+        Ok(())
+    }
 
     /// Whether the commit of `epoch` has been carried out.
-    fn poll_committed(&mut self, epoch: Epoch) -> Poll<Result<(), SinkError>>;
+    fn poll_committed(&mut self, epoch: Epoch) -> Poll<Result<(), SinkError>> {
+        let _ = epoch;
+        Poll::Ready(Ok(()))
+    }
 
     /// All is done.
-    fn close(&mut self) -> Result<(), SinkError>;
+    fn close(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Adds its figures.
     fn gauge(&mut self, gauges: &mut Gauges);

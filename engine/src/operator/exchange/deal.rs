@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::task::Poll;
 
 use super::{Outlets, exchange_control};
 use crate::channel::Outlet;
@@ -13,7 +12,6 @@ use crate::operator::{Chain, OpId, Push};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::ShardSnapshot;
-use crate::sink::{Committable, SinkError};
 
 /// Says which shard gets a record.
 pub(crate) trait Deal<R: ?Sized>: Begin {

@@ -1,7 +1,6 @@
 //! The end of a chain in a harness: keeps each record as a value of its own, with its timestamp, and what is said of event time.
 
 use std::marker::PhantomData;
-use std::task::Poll;
 
 use super::ports::Ports;
 use crate::element::{Epoch, ShardId, Timestamp};
@@ -9,7 +8,6 @@ use crate::operator::segment::{OpenContext, Tail};
 use crate::operator::{Chain, Failure, OpId, Push};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::ShardSnapshot;
-use crate::sink::{Committable, SinkError};
 
 /// See the [module](self).
 pub(super) struct OutputTail<C> {
@@ -88,22 +86,6 @@ impl<C: Chain> Tail for OutputTail<C> {
     }
 
     fn switch(&mut self, _: Epoch, _: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
-        Ok(())
-    }
-
-    fn poll_prepared(&mut self) -> Poll<Result<Vec<Committable>, SinkError>> {
-        Poll::Ready(Ok(Vec::new()))
-    }
-
-    fn commit(&mut self, _: Epoch) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn poll_committed(&mut self, _: Epoch) -> Poll<Result<(), SinkError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn close(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
 
