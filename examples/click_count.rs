@@ -39,6 +39,9 @@ struct Args {
     /// The time between two checkpoints.
     #[arg(long, value_name = "MS", default_value_t = 100)]
     checkpoint_interval: u64,
+    /// Runs in a child process, and starts that again if it is killed or crashes.
+    #[arg(long)]
+    supervise: bool,
     #[command(flatten)]
     explain: common::Explain,
 }
@@ -69,18 +72,22 @@ fn main() -> ExitCode {
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).init();
     let args = Args::parse();
+    let strategy = RestartStrategy::exponential_delay();
+    if let Some(code) = common::supervised(args.supervise, strategy.clone()) {
+        return code;
+    }
     let job = Job::new("click_count")
         .shards(args.shards)
         .state_dir(&args.state)
         .checkpoint_interval(Duration::from_millis(args.checkpoint_interval))
-        .restart(RestartStrategy::exponential_delay());
+        .restart(strategy);
     let output = args.output.clone();
     let explain = args.explain;
     let program = move |flow: &Flow| build(flow, &args);
     if let Some(code) = explain.instead(&job, &program) {
         return code;
     }
-    match job.run(program) {
+    match millstream::signals::run(job, program) {
         Ok(summary) => {
             let metrics = &summary.metrics;
             println!(
@@ -93,7 +100,7 @@ fn main() -> ExitCode {
                 output.display()
             );
             eprint!("{summary}");
-            ExitCode::SUCCESS
+            common::ended(&summary)
         }
         Err(error) => {
             eprintln!("{error}");

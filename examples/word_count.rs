@@ -55,6 +55,9 @@ struct Args {
     /// What a restart does with a journaled line that made the job fail.
     #[arg(long, value_enum, default_value_t = FailedRecord::Skip)]
     on_failed_record: FailedRecord,
+    /// Runs in a child process, and starts that again if it is killed or crashes, as often and as soon as the job itself is.
+    #[arg(long, requires = "state")]
+    supervise: bool,
     #[command(flatten)]
     explain: common::Explain,
 }
@@ -136,6 +139,10 @@ fn main() -> ExitCode {
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).init();
     let args = Args::parse();
+    let strategy = RestartStrategy::fixed_delay(args.restarts, args.restart_delay);
+    if let Some(code) = common::supervised(args.supervise, strategy.clone()) {
+        return code;
+    }
     let temporary = tempfile::tempdir();
     let state = match (&args.state, &temporary) {
         (Some(dir), _) => dir.clone(),
@@ -151,16 +158,16 @@ fn main() -> ExitCode {
         .shards(args.shards)
         .state_dir(state)
         .checkpoint_interval(Duration::from_millis(args.checkpoint_interval))
-        .restart(RestartStrategy::fixed_delay(args.restarts, args.restart_delay));
+        .restart(strategy);
     let explain = args.explain;
     let program = move |flow: &Flow| build(flow, &args);
     if let Some(code) = explain.instead(&job, &program) {
         return code;
     }
-    match job.run(program) {
+    match millstream::signals::run(job, program) {
         Ok(summary) => {
             eprint!("{summary}");
-            ExitCode::SUCCESS
+            common::ended(&summary)
         }
         Err(error) => {
             eprintln!("{error}");

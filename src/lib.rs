@@ -2,6 +2,9 @@
 //!
 //! Begin with [`prelude`], [`job::Job`] and the methods of [`stream::Stream`]; sources and sinks are in [`io`].
 
+pub mod signals;
+pub mod supervise;
+
 pub use millstream_engine::*;
 
 /// Sources and sinks.
@@ -24,6 +27,14 @@ struct ComingFromFlinkGuide;
 struct RunningJobsGuide;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/guide/checkpoints.md")]
+struct CheckpointsGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/failures.md")]
+struct FailuresGuide;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/guide/event-time.md")]
 struct EventTimeGuide;
 
@@ -38,6 +49,10 @@ struct WindowsGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide/triggers-and-evictors.md")]
 struct TriggersGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/batch.md")]
+struct BatchGuide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide/iterations.md")]
@@ -56,9 +71,17 @@ struct PartitioningGuide;
 struct StateGuide;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/guide/savepoints.md")]
+struct SavepointsGuide;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/guide/process-functions.md")]
 struct ProcessFunctionsGuide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide/async-io.md")]
 struct AsyncIoGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/embedding.md")]
+struct EmbeddingGuide;

@@ -7,7 +7,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use millstream::io::demos::{RideKind, Sensors, Taxis, Transactions, Visits};
+use millstream::io::demos::{RideKind, Sensors, Taxis, Trade, Trades, Transactions, Visits};
 
 use support::process::Process;
 
@@ -260,8 +260,101 @@ fn iterative_counts_the_steps_of_collatz() {
 }
 
 #[test]
+fn batch_word_count_counts_many_files_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts = dir.path().join("texts");
+    std::fs::create_dir(&texts).unwrap();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for file in 0..20 {
+        let words: Vec<String> = (0..1_000).map(|n| format!("word{}", (n * 7 + file * 13) % 97)).collect();
+        words.iter().for_each(|word| *counts.entry(word.clone()).or_default() += 1);
+        let lines: Vec<String> = words.chunks(9).map(|line| line.join(" ")).collect();
+        std::fs::write(texts.join(format!("{file}.txt")), lines.join("\n")).unwrap();
+    }
+    let expected: Vec<String> = counts.iter().map(|(word, count)| format!("{word},{count}")).collect();
+    for more in [&[][..], &["--state", "state"]] {
+        let mut command = support::command("batch_word_count");
+        command.current_dir(dir.path()).arg("texts").args(more);
+        let ended = Process::start(command).wait(PATIENCE);
+        assert!(ended.status.success(), "{}", ended.err());
+        let mut lines: Vec<String> = ended.out().into_iter().map(str::to_owned).collect();
+        lines.sort();
+        assert_eq!(lines, expected);
+    }
+}
+
+#[test]
+fn market_bars_are_of_the_trades_that_are_in_time() {
+    const BAR: i64 = 50_000;
+    let trades = Trades::seeded(SEED).trades(8000);
+    let disorder = trades.disorder().as_micros() as i64;
+    let mut in_time: BTreeMap<(i64, u64), Vec<Trade>> = BTreeMap::new();
+    let (mut expected, mut newest) = (Vec::new(), 0);
+    for trade in trades.all() {
+        let start = trade.at - trade.at % BAR;
+        // A watermark is said once in a millisecond; from the first one on.
+        let watermark = if newest < 1_000 { i64::MIN } else { newest - newest % 1_000 - disorder - 1 };
+        match start + BAR - 1 <= watermark {
+            true => expected.push(format!("late,{},{}", trade.instrument, trade.at)),
+            false => in_time.entry((start, trade.instrument)).or_default().push(trade),
+        }
+        newest = newest.max(trade.at);
+    }
+    assert!(expected.len() > 5, "some are late: {expected:?}");
+    for ((start, instrument), mut trades) in in_time {
+        trades.sort_by_key(|trade| trade.at);
+        let (open, close) = (trades[0].price, trades[trades.len() - 1].price);
+        let prices = || trades.iter().map(|trade| trade.price);
+        let (high, low) = (prices().max().unwrap(), prices().min().unwrap());
+        let volume: u64 = trades.iter().map(|trade| trade.size).sum();
+        expected.push(format!("{start},{instrument},{open},{high},{low},{close},{volume}"));
+    }
+    let arguments = ["--trades", "8000", "--bar", "50000"];
+    holds(expected.clone(), "market_bars", &arguments);
+    if support::cores() > 1 {
+        holds(expected, "market_bars", &[&arguments[..], &["--shards", "2"]].concat());
+    } else {
+        support::skipped("market_bars with 2 shards", "this machine has one core");
+    }
+    // In order, the same each time.
+    assert_eq!(printed("market_bars", &arguments), printed("market_bars", &arguments));
+}
+
+#[test]
+fn embedded_counts_words() {
+    let ended = Process::start(support::command("embedded")).wait(PATIENCE).succeeded();
+    assert_eq!(ended.out(), ["(to,1)", "(be,1)", "(or,1)", "(not,1)", "(to,2)", "(be,2)"]);
+}
+
+#[test]
+fn limits_service_explains_itself_and_names_what_is_wrong() {
+    let run = |arguments: &[&str]| {
+        let mut command = support::command("limits_service");
+        command.args(arguments);
+        Process::start(command).wait(PATIENCE)
+    };
+    let help = run(&["--help"]).succeeded().out().join("\n");
+    assert!(help.contains("--state-dir <DIR>") && help.contains("[default: durable]"), "{help}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().to_str().unwrap();
+    let arguments = ["--addr", &taken, "--state-dir", state];
+    run(&arguments).failed().says(&["cannot listen on", &taken, "--addr"]);
+}
+
+#[test]
 fn every_example_explains_itself() {
-    for name in ["taxi", "fraud", "spend_report", "enrichment", "sensor_alerts", "sessions", "top_pages"] {
+    for name in [
+        "taxi",
+        "fraud",
+        "spend_report",
+        "enrichment",
+        "sensor_alerts",
+        "sessions",
+        "top_pages",
+        "market_bars",
+    ] {
         let mut command = support::command(name);
         command.arg("--help");
         let ended = Process::start(command).wait(PATIENCE);

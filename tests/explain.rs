@@ -39,6 +39,11 @@ fn ex_04_word_count() {
 }
 
 #[test]
+fn ex_04_batch_word_count() {
+    is_golden("batch_word_count", "batch_word_count", &["book.txt", "--output", "counts", "--shards", "2"]);
+}
+
+#[test]
 fn ex_04_click_count() {
     is_golden("click_count", "click_count", &["--output", "counts", "--state", "state"]);
 }
@@ -56,6 +61,16 @@ fn ex_04_enrichment() {
 #[test]
 fn ex_04_spend_report() {
     is_golden("spend_report", "spend_report", &["--shards", "2"]);
+}
+
+#[test]
+fn ex_04_market_bars() {
+    is_golden("market_bars", "market_bars", &["--shards", "2"]);
+}
+
+#[test]
+fn ex_04_limits_service() {
+    is_golden("limits_service", "limits_service", &["--state-dir", "state"]);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn shards(other: bool) -> &'static str {
 }
 
 #[test]
-fn done_3_click_count_killed_50_times_has_every_window_once() {
+fn eo_08_click_count_killed_50_times_has_every_window_once() {
     if cores() < 2 {
         skipped("click_count with 2 shards", "this machine has one core; 1 shard is used throughout");
     }
@@ -115,7 +115,7 @@ fn texts(dir: &Path, random: &mut Random) -> (Vec<PathBuf>, BTreeMap<String, u64
 }
 
 #[test]
-fn done_3_word_count_killed_50_times_counts_like_sort_and_uniq() {
+fn eo_08_word_count_killed_50_times_counts_like_sort_and_uniq() {
     let mut random = Random::seeded(4);
     let (mut killed, mut restored, mut texts_counted) = (0, 0, 0);
     // How far a life comes depends on the machine. A text that is counted is followed by another one.

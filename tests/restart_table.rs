@@ -87,7 +87,7 @@ fn rs_09_line_for_line_with_a_checkpoint_between_any_two_lines() {
 }
 
 #[test]
-fn rs_09_with_a_journal_nothing_is_lost_however_fast_lines_come() {
+fn rs_09_cp_24_eo_02_with_a_journal_nothing_is_lost_however_fast_lines_come() {
     let state = tempfile::tempdir().unwrap();
     let peer = Peer::typing(&TYPED, Duration::ZERO);
     let ended = Process::start(word_count(&peer, state.path())).wait(Duration::from_secs(30)).failed();

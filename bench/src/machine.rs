@@ -17,11 +17,44 @@ pub fn describe(cores: &[usize]) -> Value {
     })
 }
 
+/// Of the kernel's clock that `/proc/stat` counts in, on every Linux.
+pub const NANOS_PER_TICK: u64 = 10_000_000;
+
+/// What cores did, in ticks since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticks {
+    /// They worked, for whichever program.
+    pub busy: u64,
+    /// The hypervisor gave them to others while this machine wanted them.
+    pub stolen: u64,
+}
+
+/// What these cores did.
+pub fn ticks(cores: &[usize]) -> Ticks {
+    let stat = read("/proc/stat");
+    let of_core = |core: &usize| ticks_of(&stat, &format!("cpu{core}"));
+    cores.iter().map(of_core).fold(Ticks::default(), |all, one| Ticks {
+        busy: all.busy + one.busy,
+        stolen: all.stolen + one.stolen,
+    })
+}
+
 /// Ticks that the hypervisor gave to others while this machine wanted them, since the start.
 pub fn stolen_ticks() -> u64 {
-    let stat = read("/proc/stat");
-    let line = stat.lines().next().unwrap_or_default();
-    line.split_whitespace().nth(8).and_then(|field| field.parse().ok()).unwrap_or_default()
+    ticks_of(&read("/proc/stat"), "cpu").stolen
+}
+
+/// A line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal.
+fn ticks_of(stat: &str, name: &str) -> Ticks {
+    let line = stat.lines().find(|line| line.split_whitespace().next() == Some(name));
+    let fields: Vec<u64> = line
+        .into_iter()
+        .flat_map(str::split_whitespace)
+        .skip(1)
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    let field = |at: usize| fields.get(at).copied().unwrap_or_default();
+    Ticks { busy: [0, 1, 2, 5, 6].into_iter().map(field).sum(), stolen: field(7) }
 }
 
 fn read(path: &str) -> String {
@@ -61,5 +94,15 @@ mod tests {
     fn the_chosen_option_is_the_one_in_brackets() {
         assert_eq!(chosen("always [madvise] never"), "madvise");
         assert_eq!(chosen("madvise"), "madvise");
+    }
+
+    #[test]
+    fn ticks_are_those_of_the_line_asked_for() {
+        let stat =
+            "cpu  10 0 20 300 5 1 2 7 0 0\ncpu0 4 1 10 150 5 1 1 3 0 0\ncpu10 6 0 10 150 0 0 1 4 0 0\n";
+        assert_eq!(ticks_of(stat, "cpu0"), Ticks { busy: 17, stolen: 3 });
+        assert_eq!(ticks_of(stat, "cpu10"), Ticks { busy: 17, stolen: 4 });
+        assert_eq!(ticks_of(stat, "cpu").stolen, 7);
+        assert_eq!(ticks_of(stat, "cpu1"), Ticks::default());
     }
 }

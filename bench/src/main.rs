@@ -2,14 +2,20 @@
 //!
 //! `cargo run --release -p millstream-bench -- micro`: see `docs/benchmarks/micro.md`.
 
+mod batch;
 mod bids;
+mod checkpoint;
 mod clock;
+mod latency;
 mod lock;
 mod machine;
+mod memory;
 mod micro;
 mod outcome;
+mod spill;
 mod stats;
 mod throughput;
+mod ttl;
 
 use std::process::ExitCode;
 
@@ -26,6 +32,16 @@ struct Args {
 enum What {
     /// Measures the engine's parts: one line per measure with name, value, unit, reference value and ratio.
     Micro(micro::Args),
+    /// Aggregates more than memory holds, in batch mode.
+    Batch(batch::BatchArgs),
+    /// What checkpoints cost: throughput, gaps, bytes, restore, the delay of exactly-once output.
+    Checkpoint(checkpoint::CheckpointArgs),
+    /// How long records and calls take: percentiles, over time, beside the machine and other ways to ask.
+    Latency(latency::LatencyArgs),
+    /// Counts keys whose state is larger than memory.
+    Spill(spill::SpillArgs),
+    /// Lets keys pass through a state whose entries expire.
+    Ttl(ttl::TtlArgs),
     #[command(hide = true)]
     RestoreChild(micro::restore::ChildArgs),
 }
@@ -33,6 +49,11 @@ enum What {
 fn main() -> ExitCode {
     let result = match Args::parse().what {
         What::Micro(args) => micro::run(&args),
+        What::Batch(args) => batch::run(&args),
+        What::Checkpoint(args) => checkpoint::run(&args),
+        What::Latency(args) => latency::run(&args),
+        What::Spill(args) => spill::run(&args),
+        What::Ttl(args) => ttl::run(&args),
         What::RestoreChild(args) => micro::restore::child(&args),
     };
     match result {

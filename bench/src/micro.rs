@@ -127,6 +127,7 @@ const MEASURES: &[(&[&str], Measure)] = &[
     (&["list_append"], keyed_state::list_append),
     (&["map_update"], keyed_state::map_update),
     (&["value_200_bytes"], keyed_state::value_200_bytes),
+    (&["text_200_bytes"], keyed_state::text_200_bytes),
     (&["keyed_count_checkpointed"], keyed_count::with_checkpoints),
     (&["loop_gap_excess_us"], loop_gap::measure),
     (&["fire_1m_step_us", "fire_1m_gap_us"], window_fire::measure),

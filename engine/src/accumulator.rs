@@ -20,6 +20,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod banks;
 mod extremes;
 mod handle;
 mod hdr;
@@ -35,7 +36,8 @@ pub use histogram::Histogram;
 pub use results::{AccumulatorError, Accumulators};
 pub use sums::{Average, DoubleCounter, LongCounter};
 
-pub(crate) use parts::{Parts, SavedPart, Totals};
+pub(crate) use banks::Banks;
+pub(crate) use parts::{Parts, SavedPart, Side, Totals};
 
 use std::fmt;
 

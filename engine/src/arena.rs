@@ -11,7 +11,7 @@
 //! per page.
 //!
 //! Modules: `region` reserves, `space` hands pages out and takes them back, `barrier` tracks writes and saves pages,
-//! `restore` brings pages in.
+//! `restore` brings pages of a checkpoint in, `residency` lets pages go that memory has no room for, to the file of `spill`.
 #![allow(unsafe_code)] // hands out raw pages of its reservation to the tables above
 
 mod barrier;
@@ -19,8 +19,10 @@ mod budget;
 mod error;
 mod page;
 mod region;
+mod residency;
 mod restore;
 mod space;
+mod spill;
 #[cfg(test)]
 mod tests;
 
@@ -31,13 +33,16 @@ pub use barrier::SavedPage;
 pub use budget::MemoryBudget;
 pub use error::StateError;
 pub use page::{PageInfo, PageKind, PageNo, TableId};
+pub(crate) use region::pages_can_go;
 pub use region::{ArenaBacking, Prefault};
 pub use restore::PageLoader;
 pub(crate) use space::PageList;
+pub use spill::SpillPlace;
 
 use crate::element::Epoch;
 use crate::limits::PAGE_BYTES;
 use region::{Column, Region, Zeroed};
+use residency::Residency;
 
 #[cfg(target_endian = "big")]
 compile_error!("pages hold little-endian words in place; big-endian machines are not supported");
@@ -60,6 +65,8 @@ pub struct ArenaConfig {
     pub backing: ArenaBacking,
     /// The job's memory budget.
     pub budget: MemoryBudget,
+    /// Where pages go for which the budget has no room; where there is none, it is an error to need more.
+    pub spill: Option<SpillPlace>,
 }
 
 impl ArenaConfig {
@@ -70,6 +77,7 @@ impl ArenaConfig {
             pages_max: 1 << 24,
             backing: ArenaBacking::default(),
             budget: MemoryBudget::unlimited(),
+            spill: None,
         }
     }
 }
@@ -138,8 +146,12 @@ pub struct Arena {
     tags: Column<u32>,
     meta: Column<PageMeta>,
     turn: u32,
-    /// How many pages of a restored arena are not in memory yet.
+    /// How many pages have the tag [`ABSENT`] and hold state: those that are missing, and those that are cooling or gone.
+    absent: u32,
+    /// How many pages of a restored arena have not been in memory yet.
     missing: u32,
+    /// Where pages may go.
+    residency: Option<Box<Residency>>,
     config: ArenaConfig,
 
     // space
@@ -172,18 +184,25 @@ pub struct Arena {
 
 impl Arena {
     /// An empty arena.
-    pub fn new(config: ArenaConfig) -> Result<Self, StateError> {
+    pub fn new(mut config: ArenaConfig) -> Result<Self, StateError> {
+        if config.spill.is_some() {
+            // Pages come and go one by one.
+            config.backing = config.backing.by_small_pages();
+        }
         let reserve_error = |error: std::io::Error| StateError::Reserve {
             operator: config.operator.as_ref().into(),
             bytes: u64::from(config.pages_max) * PAGE_BYTES as u64,
             message: error.to_string().into(),
         };
         let count = config.pages_max as usize;
+        let residency = config.spill.clone().map(|place| Residency::new(&config, place).map(Box::new));
         Ok(Arena {
+            residency: residency.transpose().map_err(reserve_error)?,
             pages: Region::reserve(count * PAGE_BYTES, config.backing).map_err(reserve_error)?.into(),
             tags: Column::reserve(count, config.backing).map_err(reserve_error)?,
             meta: Column::reserve(count, config.backing).map_err(reserve_error)?,
             turn: FIRST_TURN,
+            absent: 0,
             missing: 0,
             config,
             next: 1,
@@ -211,9 +230,23 @@ impl Arena {
         self.in_use
     }
 
-    /// How many bytes of memory the pages take: the most that were ever in use at a time.
+    /// How many bytes of memory the pages take: the most that were ever in use at a time; where pages may go, those that are there now.
     pub fn bytes_charged(&self) -> u64 {
-        u64::from(self.charged - 1) * PAGE_BYTES as u64
+        match &self.residency {
+            Some(residency) => residency.bytes(),
+            None => u64::from(self.charged - 1) * PAGE_BYTES as u64,
+        }
+    }
+
+    /// How many bytes of memory are kept beside the pages: what is known of each, and the lists that they are in.
+    pub fn bytes_beside(&self) -> u64 {
+        let lists = [&self.free, &self.dirty, &self.freed, &self.save, &self.removed];
+        let listed: usize = lists.iter().map(|list| list.capacity()).sum();
+        let of_pages = match &self.residency {
+            Some(residency) => residency.bytes_beside(),
+            None => u64::from(self.next) * (size_of::<PageMeta>() + size_of::<u32>()) as u64,
+        };
+        of_pages + (listed * size_of::<PageNo>()) as u64
     }
 
     /// How many pages were ever copied aside or brought in, each of which takes a microsecond or so: whoever works in bounded pieces
@@ -261,12 +294,15 @@ impl Arena {
     /// To be called before a page is read.
     #[inline(always)]
     pub(crate) fn bring_in(&mut self, page: PageNo) -> Result<(), StateError> {
-        if self.missing == 0 { Ok(()) } else { self.bring_in_slow(page) }
+        if self.absent == 0 || self.is_resident(page) { Ok(()) } else { self.bring_in_slow(page) }
     }
 
-    /// Whether a page is in memory.
+    /// Whether a page is in memory, and not about to go.
+    #[inline(always)]
     pub(crate) fn is_resident(&self, page: PageNo) -> bool {
-        self.tags[page.index()] != ABSENT
+        debug_assert!(page.0 < self.config.pages_max);
+        // SAFETY: as in `at`.
+        unsafe { self.tags.at(page.index()) != ABSENT }
     }
 
     /// Enters a new table.
@@ -308,6 +344,8 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        self.config.budget.give_back(self.bytes_charged());
+        if self.residency.is_none() {
+            self.config.budget.give_back(self.bytes_charged());
+        }
     }
 }

@@ -43,6 +43,7 @@ mod tests;
 pub use batch::{Batch, BatchShape, Views};
 pub use error::{ChannelError, FrameError, FrameFault};
 pub use frame::{Control, Frame, HEADER_WORDS, WORD_BYTES, Word};
+pub(crate) use frame::{bytes_of, bytes_of_mut};
 pub use inlet::{Inlet, Peek};
 pub use lane::{InletEnd, OutletEnd, own_lane, ring_lane};
 pub use open_batch::OpenBatch;

@@ -20,11 +20,15 @@ mod content;
 mod delta;
 mod delta_writer;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod history;
 mod manifest;
+mod mode;
 mod page_map;
 mod page_runs;
 mod record;
+mod replica;
 mod restore;
 mod state_dir;
 mod store;
@@ -34,9 +38,12 @@ mod tests;
 pub use delta::{DeltaFiles, DeltaSummary, MetaLocation, delta_file_name};
 pub use delta_writer::DeltaWriter;
 pub use error::{CheckpointError, FromError, GoingBackRefused, RestoreError, StateDirError};
+pub use mode::CheckpointMode;
 pub use page_map::{ArenaNo, FileNo, PageEntry, PageId, PageInfo, PageMap, PageNo};
+pub use replica::ReplicaStatus;
+pub(crate) use restore::newest;
 pub use restore::{
-    CheckpointInfo, PageReader, RestoredJob, RestoredShard, check_page, may_go_back, parse_from,
+    CheckpointInfo, NewestError, PageReader, RestoredJob, RestoredShard, check_page, may_go_back, parse_from,
 };
 pub use state_dir::{DELTA_DIR, FORMAT_VERSION, JobIdentity};
 pub use store::{

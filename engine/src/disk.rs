@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,11 @@ pub trait Disk: Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory. A disk that knows files by their paths alone has none.
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let _ = path;
+        Ok(())
+    }
     /// Creates a directory and its parents.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
     /// The names of what is in a directory (files and directories), sorted.
@@ -64,6 +70,10 @@ pub trait DiskFile: Send + Sync {
     }
     /// Sets the file's length (truncating or extending with zeros).
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// The operating system's descriptor, for hints about what will be read; none where there is no such thing.
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// A buffer that a [`ShardDisk`] can write from or read into without a copy. Its length and its place in a file are multiples of

@@ -2,24 +2,35 @@
 //! before the start, explained to the user, and used to name things in errors and checkpoints.
 
 mod drawing;
+mod ends;
 pub(crate) mod explain;
+mod guarantee;
+mod mode;
 mod placement;
+mod setting;
 
+pub(crate) use ends::EndUse;
 pub use explain::Explanation;
+pub use guarantee::{Guarantee, Path};
+pub(crate) use mode::Mode;
+pub use mode::{NoSuchMode, RuntimeMode};
 pub(crate) use placement::{JobShards, Wish};
 pub use placement::{ParallelismError, ShardRange};
+pub(crate) use setting::Setting;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::accumulator::{Accumulator, Parts};
+use crate::accumulator::{Accumulator, Banks, Parts};
 use crate::channel::{BatchShape, ChannelError, Inlet, Outlet};
+use crate::embed::endpoints::Endpoints;
 use crate::operator::side::Slot;
 use crate::operator::{Driven, OpId};
 use crate::params::Params;
 use crate::sink::Delivery;
+use crate::sort::SorterPlan;
 use crate::source::{PartitionId, Replay, SourceError};
 use crate::time::{Producers, Span, Tick};
 
@@ -83,9 +94,45 @@ pub enum BuildError {
     /// Operators cannot run where the program wants them to.
     #[error(transparent)]
     Parallelism(#[from] ParallelismError),
+    /// A job in batch mode has a source that does not end.
+    #[error(
+        "source `{name}`, built at {place}, does not end by itself, so that the job cannot run in batch mode; run it in streaming mode, or \
+         give it a source that ends"
+    )]
+    Endless {
+        /// The source.
+        name: String,
+        /// Where it was built.
+        place: String,
+    },
+    /// A job in batch mode has iterations.
+    #[error(
+        "the job has an iteration, which ends at a checkpoint, and batch mode makes none; run it in streaming mode, in which it ends as well"
+    )]
+    BatchOfLoops,
     /// The job has no source.
     #[error("the job has no source: begin with flow.source(..)")]
     NoSource,
+    /// An end of the job in its host program is not what the program takes it for.
+    #[error("`{name}`, used at {place}: {what}")]
+    NoSuchEnd {
+        /// The end.
+        name: String,
+        /// Where it was used.
+        place: String,
+        /// What is wrong and what would be right.
+        what: String,
+    },
+    /// The host program has a handle that leads nowhere.
+    #[error("the {kind} `{name}` was made with the job, and its program never uses it: {remedy}")]
+    UnusedEnd {
+        /// What it is.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What is to be done.
+        remedy: &'static str,
+    },
     /// The program built something else on this shard.
     #[error(
         "the program built another graph the second time:\n{first}\n---\n{second}\nA job's closure must build the same graph each time it is called; it may not depend on the clock, on randomness or on which shard it runs"
@@ -149,6 +196,8 @@ pub(crate) struct OpNode {
     pub(crate) note: Option<String>,
     /// Where the program wants it to run.
     pub(crate) wish: Wish,
+    /// Whether it is a source that does not end by itself.
+    pub(crate) endless: bool,
     /// The partitions of a source, where the plan is made to be explained; or why they are not known.
     pub(crate) partitions: Option<Result<Vec<PartitionId>, String>>,
 }
@@ -178,6 +227,8 @@ pub(crate) struct ExchangeNode {
     pub(crate) partitioner: Partitioner,
     pub(crate) from: OpId,
     pub(crate) to: Option<(OpId, Port)>,
+    /// Whether its consumer keeps anything for keys, and is to have them one after the other in batch mode.
+    pub(crate) by_key: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -225,6 +276,8 @@ pub struct Plan {
     pub(crate) has_loops: bool,
     /// The job's shards.
     pub(crate) shards: JobShards,
+    /// How it runs.
+    pub(crate) mode: Mode,
 }
 
 impl Plan {
@@ -255,41 +308,45 @@ impl Plan {
         numbered.filter(|(_, op)| matches!(op.role, Role::Source(_))).map(|(number, _)| OpId(number as u16))
     }
 
+    /// The operators that take their records by key, and the shards that they run on.
+    pub(crate) fn keyed_heads(&self) -> impl Iterator<Item = (OpId, ShardRange)> {
+        let by_key = |head: OpId| {
+            let mut exchanges = self.exchanges.iter();
+            exchanges.any(|node| {
+                node.partitioner == Partitioner::Hash && node.to.is_some_and(|(to, _)| to == head)
+            })
+        };
+        let keyed = self.chains.iter().filter(move |chain| by_key(chain.ops[0]));
+        keyed.map(|chain| (chain.ops[0], chain.on))
+    }
+
     /// The shards that each source runs on, in the same order.
     pub(crate) fn source_shards(&self) -> Vec<ShardRange> {
         let on = |source: OpId| self.chains.iter().find(|chain| chain.ops[0] == source).map(|chain| chain.on);
         self.sources().filter_map(on).collect()
     }
 
-    /// What is at the producers' ends of an exchange.
-    pub(crate) fn producers(&self, exchange: ExchangeId) -> Producers {
-        match self.ops[usize::from(self.writer(exchange).0)].role {
-            Role::Source(_) => Producers::Source,
-            Role::Sink(_) | Role::Inner => Producers::Operator,
-        }
+    /// Whether the records of an exchange are sorted by key before any is handled.
+    pub(crate) fn sorts(&self, exchange: ExchangeId) -> bool {
+        self.mode.batch && self.exchanges[exchange.0].by_key
     }
 
-    /// Whether results are exactly once from end to end, and if not, why: `yes`, or `no, because ...`.
-    pub fn guarantee(&self, checkpoints: bool) -> String {
-        let mut reasons = Vec::new();
-        if !checkpoints {
-            reasons.push("checkpoints are off (no state directory)".to_owned());
+    /// What is at the producers' ends of an exchange.
+    pub(crate) fn producers(&self, exchange: ExchangeId) -> Producers {
+        let writer = self.writer(exchange);
+        if matches!(self.ops[usize::from(writer.0)].role, Role::Source(_)) {
+            return Producers::Source;
         }
-        for op in &self.ops {
-            match &op.role {
-                Role::Source(Replay::No { because }) => {
-                    reasons.push(format!("source `{}`: {because}", op.name))
-                }
-                Role::Sink(Delivery::Plain) => {
-                    reasons.push(format!(
-                        "sink `{}` makes output visible at once and repeats it after a failure",
-                        op.name
-                    ));
-                }
-                Role::Source(Replay::Yes) | Role::Sink(_) | Role::Inner => {}
-            }
+        // An instance that is fed by some instances of a source, and not by all, is silent when those are.
+        let mut fed_by = (0..self.exchanges.len()).map(ExchangeId).filter(|fed_by| {
+            let ExchangeNode { partitioner, to, .. } = self.exchanges[fed_by.0];
+            let by_some = matches!(partitioner, Partitioner::Forward | Partitioner::Rescale);
+            by_some && to.is_some_and(|(reader, _)| reader == writer)
+        });
+        match fed_by.any(|fed_by| self.producers(fed_by) == Producers::Source) {
+            true => Producers::Source,
+            false => Producers::Operator,
         }
-        if reasons.is_empty() { "yes".to_owned() } else { format!("no, because {}", reasons.join("; ")) }
     }
 }
 
@@ -309,6 +366,8 @@ pub trait Lanes {
     fn consumer(&self, exchange: ExchangeId) -> (OpId, Port);
     /// What is at the producers' ends of an exchange.
     fn producers(&self, exchange: ExchangeId) -> Producers;
+    /// What the sorter of an exchange on this shard is to know, where it is sorted.
+    fn sorter(&self, exchange: ExchangeId) -> Option<SorterPlan>;
     /// A lane of the shard to itself that is no exchange: what a loop gives back.
     fn loop_lane(&mut self, shape: BatchShape) -> Result<(Outlet, Inlet), ChannelError>;
     /// The consumer's ends of an exchange on this shard, one for each of [`Lanes::lanes_to`].
@@ -329,6 +388,8 @@ pub struct GraphBuilder {
     tags: Vec<Rc<Slot>>,
     kinds: BTreeMap<&'static str, u32>,
     accumulators: Parts,
+    /// The ends in the host program that are used, and as what.
+    ends: Vec<(String, EndUse)>,
     /// Whether nothing will run: sources are asked for their partitions now.
     explains: bool,
 }
@@ -359,6 +420,7 @@ impl GraphBuilder {
             role: Role::Inner,
             note: None,
             wish: Wish::default(),
+            endless: false,
             partitions: None,
         });
         id
@@ -372,6 +434,11 @@ impl GraphBuilder {
     pub(crate) fn set_partitions(&mut self, op: OpId, partitions: Result<Vec<PartitionId>, SourceError>) {
         let partitions = partitions.map_err(|error| error.to_string());
         self.plan.ops[usize::from(op.0)].partitions = Some(partitions);
+    }
+
+    /// Notes that a source does not end by itself.
+    pub(crate) fn set_endless(&mut self, op: OpId) {
+        self.plan.ops[usize::from(op.0)].endless = true;
     }
 
     pub(crate) fn set_role(&mut self, op: OpId, role: Role) {
@@ -398,7 +465,7 @@ impl GraphBuilder {
 
     /// This shard's part of an accumulator.
     #[track_caller]
-    pub(crate) fn accumulator<A: Accumulator>(&mut self, name: &str) -> Rc<RefCell<A>> {
+    pub(crate) fn accumulator<A: Accumulator>(&mut self, name: &str) -> Rc<RefCell<Banks<A>>> {
         self.accumulators.part(name).unwrap_or_else(|kind| {
             let (name, place) = (name.to_owned(), place(Location::caller()));
             self.errors.push(BuildError::AccumulatorKinds { name, place, kind, asked: A::KIND });
@@ -465,12 +532,15 @@ impl GraphBuilder {
     }
 
     pub(crate) fn exchange(&mut self, partitioner: Partitioner, from: OpId) -> ExchangeId {
-        self.plan.exchanges.push(ExchangeNode { partitioner, from, to: None });
+        self.plan.exchanges.push(ExchangeNode { partitioner, from, to: None, by_key: false });
         ExchangeId(self.plan.exchanges.len() - 1)
     }
 
-    pub(crate) fn consume(&mut self, exchange: ExchangeId, by: OpId, port: Port) {
-        self.plan.exchanges[exchange.0].to = Some((by, port));
+    /// Notes who reads an exchange, and whether it wants the keys one after the other, in batch mode.
+    pub(crate) fn consume(&mut self, exchange: ExchangeId, by: OpId, port: Port, by_key: bool) {
+        let node = &mut self.plan.exchanges[exchange.0];
+        node.to = Some((by, port));
+        node.by_key = by_key && node.partitioner == Partitioner::Hash;
     }
 
     pub(crate) fn chain(&mut self, chain: ChainNode, make: MakeSegment) {
@@ -516,6 +586,10 @@ impl GraphBuilder {
                 tag.name
             ));
         }
+        match Mode::of(&self.plan) {
+            Ok(mode) => self.plan.mode = mode,
+            Err(error) => self.errors.push(error),
+        }
         if self.errors.is_empty() {
             // A chain that reads an exchange begins with an operator that was built after those of the chain that writes it.
             let mut chains: Vec<_> = self.plan.chains.into_iter().zip(self.makers).collect();
@@ -542,6 +616,8 @@ impl GraphBuilder {
 pub struct Flow {
     pub(crate) graph: Rc<RefCell<GraphBuilder>>,
     params: Params,
+    /// The job's ends in its host program.
+    pub(crate) endpoints: Endpoints,
 }
 
 impl Flow {
@@ -555,38 +631,31 @@ impl Flow {
         &self.params
     }
 
-    /// Calls the program once, for a job with this tick, these shards and these parameters, and checks what it built.
-    pub(crate) fn build(
-        program: &dyn Fn(&Flow),
-        tick: Tick,
-        shards: &JobShards,
-        params: &Params,
-    ) -> Result<Built, Vec<BuildError>> {
-        Flow::call(GraphBuilder::default(), program, tick, shards, params)
+    /// Calls the program once, for a job of this setting, and checks what it built.
+    pub(crate) fn build(program: &dyn Fn(&Flow), setting: Setting) -> Result<Built, Vec<BuildError>> {
+        Flow::call(GraphBuilder::default(), program, setting)
     }
 
     /// The same for a plan that is to be explained: sources are asked for their partitions.
     pub(crate) fn build_to_explain(
         program: &dyn Fn(&Flow),
-        tick: Tick,
-        shards: &JobShards,
-        params: &Params,
+        setting: Setting,
     ) -> Result<Built, Vec<BuildError>> {
-        Flow::call(GraphBuilder { explains: true, ..GraphBuilder::default() }, program, tick, shards, params)
+        Flow::call(GraphBuilder { explains: true, ..GraphBuilder::default() }, program, setting)
     }
 
     fn call(
         mut graph: GraphBuilder,
         program: &dyn Fn(&Flow),
-        tick: Tick,
-        shards: &JobShards,
-        params: &Params,
+        setting: Setting,
     ) -> Result<Built, Vec<BuildError>> {
-        graph.plan.tick = tick;
-        graph.plan.shards = shards.clone();
-        let flow = Flow { graph: Rc::new(RefCell::new(graph)), params: params.clone() };
+        let Setting { tick, shards, params, mode: (mode, origin), endpoints } = setting;
+        (graph.plan.tick, graph.plan.shards) = (tick, shards);
+        graph.plan.mode = Mode::asked(mode, origin);
+        let flow = Flow { graph: Rc::new(RefCell::new(graph)), params, endpoints };
         program(&flow);
-        let graph = std::mem::take(&mut *flow.graph.borrow_mut());
+        let mut graph = std::mem::take(&mut *flow.graph.borrow_mut());
+        graph.check_ends(&flow.endpoints);
         graph.finish()
     }
 }

@@ -59,9 +59,11 @@ pub use millstream_derive::Key;
 pub use part::total_width;
 pub use part::{KeyPart, KeySink, KeyText};
 pub use sub::Sub;
+pub(crate) use sub::hash_sub_key;
 
 use crate::element::KeyHash;
 use crate::record::{Layout, key_layout};
+use crate::schema::{KeySchema, Schema, Type};
 
 /// The seed of a job's key hash: drawn once, kept in the manifest, so that nobody outside can choose keys that collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +118,12 @@ pub unsafe trait Key: 'static {
 
     /// What the key looks like, for comparison with what a checkpoint was written with.
     fn layout() -> Layout;
+
+    /// The key as data. One that is implemented by hand and says nothing is [opaque](Type::Opaque).
+    fn schema() -> KeySchema {
+        let Layout { text, fingerprint } = Self::layout();
+        KeySchema { key: Schema::of(|_| Type::Opaque { text, fingerprint }), part: None }
+    }
 }
 
 // Every type that knows its canonical encoding is a key.
@@ -170,6 +178,25 @@ unsafe impl<K: KeyPart + ?Sized> Key for K {
     fn layout() -> Layout {
         key_layout(K::describe)
     }
+
+    fn schema() -> KeySchema {
+        KeySchema { key: Schema::of(K::key_type), part: None }
+    }
+}
+
+/// The hash of a key's canonical encoding, for those who do not have its type.
+pub(crate) fn hash_encoding(bytes: &[u8], in_hash: bool, seed: HashSeed) -> KeyHash {
+    if !in_hash {
+        return KeyHash(hash::of_bytes(bytes, seed.0));
+    }
+    let mut word = [0; hash::WORD_BYTES];
+    word[..bytes.len()].copy_from_slice(bytes);
+    KeyHash(hash::mix(u64::from_le_bytes(word), seed.0))
+}
+
+/// The canonical encoding of a key that lies in its hash, and zeros behind it.
+pub(crate) fn word_of(hash: KeyHash, seed: HashSeed) -> [u8; hash::WORD_BYTES] {
+    hash::unmix(hash.0, seed.0).to_le_bytes()
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 //! Each layer knows only those below it:
 //!
 //! ```text
-//! job, stream        what a program says                          (api)
+//! job, stream, embed what a program says                          (api)
 //! operator, window   what happens to records                      (operators)
 //! runtime            shards, drivers, coordinator, restarts       (runtime)
-//! timers  time  state  channel  checkpoint                        (services)
+//! timers  time  state  channel  checkpoint  sort  journal         (services)
 //! arena  record  key  element                                     (ground)
 //! ```
 #![warn(clippy::unwrap_used)]
@@ -24,8 +24,13 @@ pub mod channel;
 pub mod checkpoint;
 pub mod disk;
 pub mod element;
+pub mod embed;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod graph;
 pub mod job;
+pub mod journal;
 pub mod key;
 pub mod limits;
 pub mod operator;
@@ -33,13 +38,18 @@ pub mod params;
 pub mod prelude;
 pub mod record;
 pub mod runtime;
+pub mod savepoint;
+pub mod schema;
 pub mod sink;
+mod sort;
 pub mod source;
 pub mod state;
 pub mod stream;
 pub mod testing;
 pub mod time;
 pub mod timers;
+#[doc(hidden)]
+pub mod waiting;
 pub mod window;
 
 pub use key::Key;

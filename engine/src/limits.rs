@@ -18,6 +18,18 @@ pub const RING_BYTES_DEFAULT: usize = 1024 * 1024;
 /// The smallest ring a job may ask for: two frames of a full batch fit.
 pub const RING_BYTES_MIN: usize = 128 * 1024;
 
+/// Buffers for I/O that the io_uring driver registers with the kernel, for each shard. Larger demands are met from the heap.
+pub const IO_BYTES_PER_SHARD: usize = 1024 * 1024;
+
+/// How many checkpoints that are over a job remembers one by one.
+pub const CHECKPOINTS_REMEMBERED: usize = 100;
+
+/// How much memory sorting takes in batch mode unless the job says otherwise.
+pub const SORT_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+
+/// The least memory for sorting that a job may ask for.
+pub const SORT_BYTES_MIN: u64 = 1024 * 1024;
+
 const _: () = assert!(PAGE_BYTES.is_power_of_two());
 const _: () = assert!(RING_BYTES_DEFAULT.is_power_of_two());
 const _: () = assert!(RING_BYTES_MIN >= 4 * BATCH_BYTES_MAX);

@@ -29,6 +29,7 @@ pub(crate) mod join;
 pub(crate) mod keyed;
 pub(crate) mod keyed_state;
 pub(crate) mod map;
+pub(crate) mod owned;
 pub mod process;
 pub(crate) mod progress;
 pub(crate) mod segment;
@@ -36,6 +37,7 @@ pub(crate) mod side;
 pub(crate) mod sink;
 pub(crate) mod source;
 pub(crate) mod store;
+pub(crate) mod suspects;
 pub(crate) mod tables;
 #[cfg(test)]
 mod tests;

@@ -16,10 +16,12 @@
 //! ```
 
 mod error;
+mod length;
 mod origin;
 mod read;
 
 pub use error::ParamError;
+pub use length::{Length, NoLength};
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -174,6 +176,12 @@ impl Params {
     pub fn has(&self, name: &str) -> bool {
         self.lock().insert(name.to_owned());
         self.origins.iter().any(|origin| origin.get(name).is_some())
+    }
+
+    /// How a parameter was given, for messages; none where it was not.
+    pub(crate) fn given_as(&self, name: &str) -> Option<String> {
+        let origin = self.origins.iter().find(|origin| origin.get(name).is_some())?;
+        Some(origin.naming.shown(name))
     }
 
     /// Those that are given and that nobody has asked for so far, in sentences: most likely they are misspelt. A job logs them once its

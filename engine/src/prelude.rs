@@ -1,8 +1,11 @@
 //! What most programs need.
 
 pub use crate::element::Timestamp;
+pub use crate::embed::{
+    Ask, AskOptions, Asked, Egress, EgressOptions, Ingress, IngressOptions, Level, Overload, Reply,
+};
 pub use crate::graph::Flow;
-pub use crate::job::{Job, JobError, JobHandle, JobStatus, Summary};
+pub use crate::job::{CheckpointMode, Job, JobError, JobHandle, JobStatus, RuntimeMode, Summary};
 pub use crate::key::Key;
 pub use crate::operator::{Out, Tag, Value};
 pub use crate::record::{Record, View};

@@ -49,6 +49,7 @@
 //! compiler's affair, which no file may depend on; so it is archived field by field, and its view is a type of its own (`OrderView`).
 
 mod archive;
+mod coded;
 mod compound;
 mod debug;
 mod field;
@@ -58,13 +59,21 @@ mod sequence;
 #[cfg(test)]
 mod tests;
 
+pub use coded::{Codec, Coded, CodedView};
 pub use field::{Field, Plain};
 pub use layout::Description;
 pub(crate) use layout::key_layout;
 pub use millstream_derive::Record;
 
+use crate::checkpoint::codec::Writer;
+use crate::schema::{Misfit, Schema, Type, Types, Value};
+
 /// What derived code calls.
 pub(crate) mod derived {
+    pub use crate::checkpoint::codec::Writer;
+    pub use crate::schema::{Member as SchemaMember, Variant as SchemaVariant};
+    pub use crate::schema::{Members, Misfit, Shape, Type, Types, Value, load};
+
     pub use super::archive::{
         Checker, Decoder, Encoder, check_field, decode_field, encode, layout, owned, resolve_field, size,
         unknown_variant, view, view_unchecked,
@@ -109,6 +118,10 @@ pub unsafe trait Record: Sized + 'static {
     /// Whether a value's own bytes are its archived form, so that it can be copied and changed in place.
     const PLAIN: bool;
 
+    /// Whether it is a part of a list, so that a migration is one of its elements.
+    #[doc(hidden)]
+    const ELEMENTS: bool = false;
+
     /// Archives the value at the end of `out`, whose length is a multiple of [`RECORD_ALIGN`] (the caller pads).
     fn encode(&self, out: &mut RecordBuf);
 
@@ -127,6 +140,39 @@ pub unsafe trait Record: Sized + 'static {
 
     /// What the archived form looks like, for comparison with what a checkpoint was written with.
     fn layout() -> Layout;
+
+    /// The type as data. A type that is implemented by hand and says nothing is [opaque](Type::Opaque).
+    fn record_type(types: &mut Types) -> Type {
+        let _ = types;
+        let Layout { text, fingerprint } = Self::layout();
+        Type::Opaque { text, fingerprint }
+    }
+
+    /// Appends the value that a view stands for, in the portable encoding of the type that [`Record::record_type`] gives.
+    fn save_record(view: &Self::View, out: &mut Writer) {
+        let mut archived = RecordBuf::new();
+        Self::owned(view).encode(&mut archived);
+        out.put_bytes(&archived);
+    }
+
+    /// The record that a value stands for, which may be one of an earlier form of the type.
+    ///
+    /// # Errors
+    /// It does not fit.
+    fn load_record(value: Value) -> Result<Self, Misfit> {
+        let Value::Opaque(bytes) = &value else {
+            return Err(Misfit::found(&value, format_args!("a {}", Self::layout().text)));
+        };
+        // Archived records are looked at where they are aligned.
+        let mut archived = RecordBuf::with_capacity(bytes.len());
+        archived.extend_from_slice(bytes);
+        Self::view(&archived).map(Self::owned).map_err(|error| Misfit::new(error.to_string()))
+    }
+
+    /// The type as data, with all that it is made of.
+    fn schema() -> Schema {
+        Schema::of(Self::record_type)
+    }
 }
 
 /// The layout of a record, key or state value: its description, and a fingerprint that covers it and the archive format's own

@@ -9,7 +9,10 @@
 //! driver                    glommio | thread | sim
 //! ```
 
+pub(crate) mod affinity;
 pub(crate) mod attempt;
+pub(crate) mod auto_interval;
+pub mod beside;
 pub(crate) mod control;
 pub(crate) mod coordinator;
 pub mod driver;
@@ -17,13 +20,15 @@ pub(crate) mod job_meta;
 pub mod metrics;
 pub mod placement;
 pub mod preflight;
+pub(crate) mod reads;
 pub mod restart;
 pub(crate) mod restored;
 pub(crate) mod saving;
 pub(crate) mod shard;
 pub(crate) mod snapshot;
+pub(crate) mod spill_dir;
+pub(crate) mod stages;
 pub mod stalls;
-pub(crate) mod unpin;
 pub mod wait;
 pub mod wake;
 

@@ -1,6 +1,10 @@
 //! Where results go. One trait for all guarantees, after Flink's unified sink (FLIP-143): a plain sink writes; a
 //! transactional one also cuts its output at each epoch and makes it visible when the epoch's checkpoint is durable.
 
+mod durable;
+
+pub use durable::Durable;
+
 use std::task::Poll;
 
 use crate::element::{Epoch, ShardId, Timestamp};
@@ -11,6 +15,8 @@ use crate::runtime::Waker;
 pub enum Delivery {
     /// Written output is visible at once, and comes again after a crash.
     Plain,
+    /// Output becomes visible when its checkpoint is durable; where the process dies in the middle of that, that checkpoint's comes again.
+    Durable,
     /// Writing the same again changes nothing.
     Idempotent,
     /// Output becomes visible exactly once, when its checkpoint is durable.

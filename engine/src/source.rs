@@ -3,6 +3,7 @@
 //!
 //! The design follows Flink's unified source (FLIP-27): splits with a position each, dealt to the shards.
 
+pub mod offset;
 mod records;
 
 pub use records::Records;
@@ -106,6 +107,12 @@ pub trait Source: 'static {
 
     /// Whether it ends by itself.
     fn bounded(&self) -> bool;
+
+    /// Whether it is over where all its partitions are, so that a shard that reads none of them is done with it: every source that is bounded,
+    /// and an endless one that can be ended from outside.
+    fn ends_with_partitions(&self) -> bool {
+        self.bounded()
+    }
 }
 
 /// Reads one partition on one shard. Never blocks: slow input is read by a thread of the reader's own.
@@ -131,6 +138,13 @@ pub trait Reader: 'static {
         let answer = self.poll(now, batch)?;
         batch.take_each(each);
         Ok(answer)
+    }
+
+    /// Whether something came since the last poll. Cheap, and asked between two steps by a shard that looks for work; a reader that calls
+    /// the [`Waker`] need not say so, but is polled sooner where it does.
+    #[inline]
+    fn has_input(&self) -> bool {
+        false
     }
 
     /// Writes the offset after everything handed out so far.

@@ -11,8 +11,11 @@
 mod batch;
 mod directory;
 mod layout;
+mod list;
+mod old_tables;
 mod page;
 pub mod probe;
+mod purge;
 mod restore;
 mod slab;
 mod split;
@@ -22,5 +25,7 @@ mod tests;
 mod walk;
 
 pub use crate::arena::StateError;
+pub(crate) use list::{Chunk, List};
+pub use old_tables::OldTables;
 pub use restore::TableMeta;
 pub use table::Table;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use millstream::prelude::*;
+use millstream::supervise::Role;
 
 /// Whether the job is to be explained.
 #[derive(Args, Clone, Copy)]
@@ -46,9 +47,32 @@ pub fn run(job: Job, explain: Explain, program: impl Fn(&Flow) + Send + Sync + '
     if let Some(code) = explain.instead(&job, &program) {
         return code;
     }
-    match job.run(program) {
-        Ok(_) => ExitCode::SUCCESS,
+    match millstream::signals::run(job, program) {
+        Ok(summary) => ended(&summary),
         Err(error) => failed(&error),
+    }
+}
+
+/// What a job that has not failed ends the process with.
+pub fn ended(summary: &Summary) -> ExitCode {
+    match summary.status {
+        JobStatus::Canceled => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Where it is asked for, this process only sees to it that another one like it runs: gives what to exit with when all is over.
+pub fn supervised(asked: bool, strategy: RestartStrategy) -> Option<ExitCode> {
+    if !asked {
+        return None;
+    }
+    match millstream::supervise::supervise(strategy) {
+        Ok(Role::Child) => None,
+        Ok(Role::Supervisor(code)) => Some(code),
+        Err(error) => {
+            eprintln!("{error}");
+            Some(ExitCode::FAILURE)
+        }
     }
 }
 

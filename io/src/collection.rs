@@ -9,7 +9,7 @@ use millstream_engine::source::{
     PartitionId, Reader, ReaderContext, Records, Replay, Source, SourceError, SourcePoll,
 };
 
-use crate::offset;
+use millstream_engine::source::offset;
 
 /// A source that gives the values of a collection and ends.
 ///

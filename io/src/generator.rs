@@ -8,7 +8,7 @@ use millstream_engine::source::{
     PartitionId, Reader, ReaderContext, Records, Replay, Source, SourceError, SourcePoll,
 };
 
-use crate::offset;
+use millstream_engine::source::offset;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 

@@ -6,25 +6,26 @@
 //! | [`TextFiles`]: lines of plain and gzip files | yes | yes |
 //! | [`Generator`]: records made by a function of their number | either | yes |
 //! | [`Clicks`] and other [demonstrations](demos) | either | yes |
-//! | [`TcpLines`]: lines from a TCP peer | no | with its [`journal`] |
+//! | [`TcpLines`]: lines from a TCP peer | no | with its [journal](JournalOptions) |
 //!
 //! | sink | delivery |
 //! | --- | --- |
 //! | [`Print`]: a line per record on standard output | plain |
 //! | [`Collect`]: records handed to the host program | plain |
 //! | [`FileSink`]: part files that appear when their checkpoint is durable | transactional |
+//!
+//! With the feature `parquet`, states of savepoints are written into files of Parquet and read from them, by the module of that name.
 #![warn(clippy::unwrap_used)]
 
 pub mod collect;
 pub mod collection;
 pub mod demos;
-mod dir_lock;
 pub mod file_sink;
 pub mod generator;
 mod handoff;
-pub mod journal;
 pub mod lines;
-mod offset;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod print;
 pub mod tcp;
 pub mod text_file;
@@ -35,6 +36,7 @@ pub use demos::{Click, Clicks};
 pub use file_sink::FileSink;
 pub use generator::Generator;
 pub use lines::{LineFormat, Utf8Policy};
+pub use millstream_engine::journal::{JournalOptions, OnFailedRecord};
 pub use print::Print;
-pub use tcp::{JournalOptions, OnFailedRecord, TcpLines};
+pub use tcp::TcpLines;
 pub use text_file::TextFiles;

@@ -5,7 +5,6 @@ mod connection;
 mod ingress;
 mod replay;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,91 +14,17 @@ use millstream_engine::source::{
 };
 
 use crate::handoff::{Consumer, Taken, handoff};
-use crate::journal;
 use crate::lines::LineFormat;
-use crate::offset;
 use batch::{LineBatch, Message};
 use connection::{Feed, Stop};
 use ingress::{Attachment, Ingress};
+use millstream_engine::journal::JournalOptions;
+use millstream_engine::source::offset;
 
 /// How many batches (of at most 64 KiB read at once) wait for the shard before the peer is held back.
 const BATCHES_AHEAD: usize = 64;
 
-/// What a restart does with a record that made the job fail and is marked so in the journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnFailedRecord {
-    /// Gives it again, as with any other replayable source.
-    #[default]
-    Replay,
-    /// Leaves it out.
-    Skip,
-}
-
-/// The journal of a source.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JournalOptions {
-    dir: Option<PathBuf>,
-    on_failed_record: OnFailedRecord,
-    sync_before_hand_out: bool,
-    linger: Option<Duration>,
-    settings: journal::Settings,
-}
-
-impl JournalOptions {
-    /// A journal below the job's state directory, that syncs every 5 ms and replays failed records.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Puts the journal into this directory.
-    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.dir = Some(dir.into());
-        self
-    }
-
-    /// What to do with records that made the job fail.
-    pub fn on_failed_record(mut self, what: OnFailedRecord) -> Self {
-        self.on_failed_record = what;
-        self
-    }
-
-    /// Hands out no line before it survives a power failure. Costs the time of a disk sync per batch of lines. Without it, a
-    /// power failure (never the end of the process) can lose the lines of the last few milliseconds, except those that a
-    /// checkpoint covers.
-    pub fn sync_before_hand_out(mut self) -> Self {
-        self.sync_before_hand_out = true;
-        self
-    }
-
-    /// How long the connection is kept, and what arrives journaled, while nobody reads: while the job restarts. 30 seconds
-    /// unless set.
-    pub fn linger(mut self, time: Duration) -> Self {
-        self.linger = Some(time);
-        self
-    }
-
-    /// The journal's own settings.
-    pub fn settings(mut self, settings: journal::Settings) -> Self {
-        self.settings = settings;
-        self
-    }
-
-    fn place(&self, context: &ReaderContext) -> Result<PathBuf, SourceError> {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-        match (&self.dir, &context.state_dir) {
-            (Some(dir), _) => Ok(dir.clone()),
-            (None, Some(state)) => {
-                let name: String = context.operator.chars().map(plain).collect();
-                Ok(state.join(format!("journal-{name}")))
-            }
-            (None, None) => Err(SourceError::fatal(format!(
-                "{}: the journal has no place; give the job a state directory, or the journal its own with \
-                 JournalOptions::dir",
-                context.operator
-            ))),
-        }
-    }
-}
+const LINGER_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Lines from a TCP peer that this source connects to; one partition.
 ///
@@ -126,6 +51,7 @@ pub struct TcpLines {
     connect_timeout: Duration,
     end_at_eof: bool,
     journal: Option<JournalOptions>,
+    linger: Duration,
 }
 
 impl TcpLines {
@@ -137,6 +63,7 @@ impl TcpLines {
             connect_timeout: Duration::from_secs(10),
             end_at_eof: false,
             journal: None,
+            linger: LINGER_DEFAULT,
         }
     }
 
@@ -161,6 +88,13 @@ impl TcpLines {
     /// Keeps a journal.
     pub fn journal(mut self, options: JournalOptions) -> Self {
         self.journal = Some(options);
+        self
+    }
+
+    /// How long a journaled connection is kept, and what arrives journaled, while nobody reads: while the job restarts. 30 seconds
+    /// unless set.
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.linger = time;
         self
     }
 
@@ -212,9 +146,9 @@ impl Source for TcpLines {
                 (Origin::Socket { stop, next }, next, None, consumer)
             }
             Some(options) => {
-                let dir = options.place(context)?;
+                let dir = options.place(&context.operator, context.state_dir.as_deref())?;
                 let (ingress, attachment) =
-                    Ingress::attach_to(&dir, self.feed(), options, remembered, &context.waker)?;
+                    Ingress::attach_to(&dir, self.feed(), self.linger, options, remembered, &context.waker)?;
                 let Attachment { token, from, replay, live } = attachment;
                 (Origin::Journal { ingress, token }, from, Some(replay), live)
             }
@@ -344,7 +278,7 @@ impl Reader for TcpReader {
 
     fn offset(&self, out: &mut Vec<u8>) {
         let id = match &self.origin {
-            Origin::Socket { .. } => ingress::NO_JOURNAL,
+            Origin::Socket { .. } => millstream_engine::journal::NO_JOURNAL,
             Origin::Journal { ingress, .. } => ingress.id(),
         };
         offset::encode([id, self.next], out);

@@ -14,7 +14,7 @@ use millstream_engine::source::{
 
 use crate::handoff::{Consumer, Taken};
 use crate::lines::{Delimiter, LineFormat};
-use crate::offset;
+use millstream_engine::source::offset;
 use read_ahead::{Block, Message, Position};
 
 /// The lines of files, one partition per file. A file that begins with gzip's magic number is unpacked.

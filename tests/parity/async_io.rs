@@ -1,13 +1,14 @@
 //! Asynchronous calls: order, capacity, time, and what a restart does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use millstream::element::ShardId;
 use millstream::job::WaitingFor;
 use millstream::operator::async_io::{Retry, blocking, sleep};
 use millstream::prelude::*;
+use millstream::sink::{Committable, Delivery, SinkContext, SinkError};
 use millstream::testing::{Harness, Input, Step};
 
 use crate::ways::every_way;
@@ -315,6 +316,66 @@ fn as_07_a_shard_that_stands_still_is_reported_with_its_operators() {
     assert_eq!(stall.operators[..2], ["numbers", "waits for a client"]);
     assert!(stall.duration >= ms(20) && stall.is_over, "{stall}");
     assert!(stall.to_string().contains("`numbers -> waits for a client"), "{stall}");
+}
+
+/// A sink whose peer does not answer.
+#[derive(Clone, Default)]
+struct Blocks {
+    /// The shard that it has blocked, counted from 1; 0 for none.
+    blocked: Arc<AtomicUsize>,
+    goes_on: Arc<AtomicBool>,
+    shard: usize,
+}
+
+impl Sink<u64> for Blocks {
+    fn delivery(&self) -> Delivery {
+        Delivery::Plain
+    }
+
+    fn open(&mut self, context: &SinkContext, _: &[Committable]) -> Result<(), SinkError> {
+        self.shard = context.shard.index();
+        Ok(())
+    }
+
+    fn write(&mut self, n: &u64, _: Timestamp) -> Result<(), SinkError> {
+        if *n == 1 {
+            self.blocked.store(self.shard + 1, Ordering::Release);
+            while !self.goes_on.load(Ordering::Acquire) {
+                std::thread::sleep(ms(1));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn as_07_a_sink_that_blocks_its_shard_is_reported_with_the_shard() {
+    let sink = Blocks::default();
+    let blocks = sink.clone();
+    let running =
+        Job::new("slow sink").shards(2).oversubscribe(true).stall_after(ms(20)).spawn(move |flow| {
+            let numbers = flow.source("numbers", millstream::testing::script([0u64, 1, 2, 3]));
+            numbers.rebalance().owned().sink("slow peer", blocks.clone());
+        });
+    let running = running.unwrap();
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    let stall = loop {
+        let stalls = running.metrics().stalls;
+        if let Some(stall) =
+            stalls.into_iter().find(|stall| stall.operators.ends_with(&["slow peer".to_owned()]))
+        {
+            break stall;
+        }
+        assert!(std::time::Instant::now() < end, "nobody has noticed: {:?}", running.metrics());
+        std::thread::sleep(ms(1));
+    };
+    assert_eq!(stall.shard.index() + 1, sink.blocked.load(Ordering::Acquire));
+    assert!(!stall.is_over && stall.duration >= ms(20), "{stall}");
+    let said = stall.to_string();
+    assert!(said.starts_with(&format!("shard {} stands still", stall.shard)), "{said}");
+    assert!(said.contains("`rebalance -> owned -> slow peer`: an operator there blocks"), "{said}");
+    sink.goes_on.store(true, Ordering::Release);
+    assert_eq!(running.wait().unwrap().status, JobStatus::Finished);
 }
 
 // Without a timeout, since the runs by hand let time pass wherever the job rests, whatever other threads are about.

@@ -16,7 +16,7 @@ use millstream::operator::{CheckpointedProcess, OperatorStates, ProcessContext};
 use millstream::prelude::*;
 use millstream::sink::{Committable, Delivery, SinkContext, SinkError};
 
-use crate::ways::{Paused, every_way};
+use crate::ways::{Once, Paused, every_way};
 
 /// Wakes a thread.
 struct Unpark(Thread);
@@ -118,8 +118,10 @@ fn ex_04_the_plan_has_operators_chains_and_shards() {
     assert_eq!(
         plan.to_string(),
         "job seed 004: 2 shards, a tick is 1 ms\n\
+         mode: streaming, by default\n\
          exactly once end to end: no, because checkpoints are off (no state directory); sink `MyPrintFunction` makes output visible at once \
-         and repeats it after a failure\n\
+         and repeats it after a failure\n  \
+         MySourceFunction -> MyPrintFunction: at least once\n\
          \noperators\n   \
          0  MySourceFunction   source, gives its records again after a failure\n   \
          1  MyFlatMapFunction\n   \
@@ -134,7 +136,11 @@ fn ex_04_the_plan_has_operators_chains_and_shards() {
          \nshards\n  \
          shard 0: chains 0, 1\n  \
          shard 1: chains 0, 1\n  \
-         2 rings of 1024 KiB between them\n"
+         2 rings of 1024 KiB between them\n\
+         \nmemory\n  \
+         state     as much as it needs; Job::memory_limit sets a limit\n  \
+         rings     2.0 MiB from the start\n  \
+         overflow  256.0 MiB at most, then the job fails\n"
     );
     for name in ["MySourceFunction", "MyFlatMapFunction", "HASH", "MySumFunction", "MyPrintFunction"] {
         assert!(plan.drawing().contains(&format!(">{name}</text>")), "{}", plan.drawing());
@@ -342,4 +348,45 @@ fn ex_11_a_task_that_cannot_be_opened_fails_while_it_is_deployed() {
     let failed =
         events.iter().find(|event| matches!(event.change, Change::Job { to: JobStatus::Failed, .. }));
     assert!(failed.unwrap().cause.as_ref().unwrap().contains("no such place"));
+}
+
+/// The program of the next test, whatever runs it.
+fn counts_of_words(flow: &Flow, out: &Once<(String, u64)>) {
+    let words = ["to", "be", "or", "not", "to", "be"].map(str::to_owned);
+    flow.source("words", millstream::testing::script(words))
+        .key_by(|word| word.clone())
+        .count()
+        .sink("counts", out.clone());
+}
+
+#[test]
+fn ex_03_one_program_runs_wherever_it_is_put() {
+    use millstream::testing::sim::{SimEnd, Simulation};
+    use millstream::testing::sim_disk::{SimDisk, SimFaults};
+
+    let run = |start: &dyn Fn(Once<(String, u64)>)| {
+        let out = Once::new();
+        start(out.clone());
+        out.results()
+    };
+    // Inside of a program, with its thread or beside it, on either driver; and in a simulation.
+    let on_driver = |driver| {
+        move |out| _ = Job::new("words").driver(driver).run(move |flow| counts_of_words(flow, &out)).unwrap()
+    };
+    let beside = |out| {
+        let handle = Job::new("words").spawn(move |flow| counts_of_words(flow, &out)).unwrap();
+        handle.wait().unwrap();
+    };
+    let simulated = |out| {
+        let disk = SimDisk::new(1, SimFaults::default());
+        let mut simulation =
+            Simulation::new(1, Job::new("words"), &disk, move |flow| counts_of_words(flow, &out)).unwrap();
+        assert!(matches!(simulation.run(1_000_000), Some(SimEnd::Finished)));
+    };
+    let expected = [("to", 1), ("be", 1), ("or", 1), ("not", 1), ("to", 2), ("be", 2)];
+    let expected = expected.map(|(word, count)| (word.to_owned(), count));
+    assert_eq!(run(&on_driver(DriverKind::Auto)), expected);
+    assert_eq!(run(&on_driver(DriverKind::Thread)), expected);
+    assert_eq!(run(&beside), expected);
+    assert_eq!(run(&simulated), expected);
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use millstream::io::sequence;
+use millstream::job::PoisonPolicy;
 use millstream::prelude::*;
 
 use crate::ways::{Once, Run};
@@ -13,7 +14,8 @@ use crate::ways::{Once, Run};
 fn failing(strategy: RestartStrategy, times: u32) -> (Result<Summary, JobError>, u32) {
     let failures = Arc::new(AtomicU32::new(0));
     let failed = failures.clone();
-    let outcome = Job::new("failing").restart(strategy).run(move |flow| {
+    let job = Job::new("failing").restart(strategy).on_poison_record(PoisonPolicy::Restart);
+    let outcome = job.run(move |flow| {
         let failures = failures.clone();
         flow.source("numbers", sequence(0..=5))
             .try_map(move |n| {
@@ -70,6 +72,7 @@ fn rs_05_an_exponential_delay_waits_longer_each_time() {
         max: Duration::from_millis(40),
         multiplier: 2.0,
         reset_after: Duration::from_secs(60),
+        jitter: 0.0,
     };
     let begin = Instant::now();
     let (outcome, failures) = failing(strategy, 5);

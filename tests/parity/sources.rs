@@ -71,7 +71,7 @@ fn io_03_a_text_file_and_its_gzip_have_the_same_lines() {
 }
 
 #[test]
-fn io_14_results_are_collected_by_the_program_while_the_job_runs() {
+fn io_14_ut_04_results_are_collected_by_the_program_while_the_job_runs() {
     let (sink, results) = collect::<i64>();
     // At most two results wait: the job is held back by a program that does not take them.
     let sink = Arc::new(Mutex::new(sink.bounded(2)));

@@ -4,9 +4,12 @@ mod budget;
 mod collections;
 mod ttl;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use millstream::operator::{KeyedContext, KeyedProcess, States, ValueState};
 use millstream::prelude::*;
 
-use crate::ways::every_way;
+use crate::ways::{Once, every_way};
 
 #[derive(Record, Clone, Copy)]
 #[repr(C)]
@@ -94,4 +97,54 @@ fn ks_05_every_key_has_a_value_of_its_own() {
             .sink("out", run.sink());
     })
     .are(&expected);
+}
+
+/// Counts in a value of 64 bytes, and says on which thread.
+#[derive(Default)]
+struct OnShard {
+    value: ValueState<[u64; 8]>,
+}
+
+impl KeyedProcess<u64, u64> for OnShard {
+    type Out = (u64, u64, String);
+
+    fn open(&mut self, states: &mut States<'_, u64>) {
+        self.value = states.value("value");
+    }
+
+    fn process(&mut self, _: &u64, ctx: &mut KeyedContext<'_, u64, (u64, u64, String)>) {
+        let mut value = ctx.get(&self.value).unwrap_or_default();
+        value[7] += 1;
+        ctx.set(&self.value, value);
+        // What was written is there at once.
+        assert_eq!(ctx.get(&self.value), Some(value));
+        let said = (ctx.key(), value[7], format!("{:?}", std::thread::current().id()));
+        ctx.emit(said);
+    }
+}
+
+#[test]
+fn ks_08_state_lies_on_the_shard_that_uses_it() {
+    let out = Once::new();
+    let sink = out.clone();
+    Job::new("on shard")
+        .shards(2)
+        .oversubscribe(true)
+        .run(move |flow| {
+            let numbers = millstream::testing::script((0..400u64).map(|n| n % 20));
+            flow.source("numbers", numbers)
+                .key_by(|n| *n)
+                .process(OnShard::default())
+                .sink("out", sink.clone());
+        })
+        .unwrap();
+    let mut threads: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    let mut last = BTreeMap::new();
+    for (key, count, thread) in out.results() {
+        threads.entry(key).or_default().insert(thread);
+        last.insert(key, count);
+    }
+    assert!(threads.values().all(|of_key| of_key.len() == 1));
+    assert_eq!(threads.values().flatten().collect::<BTreeSet<_>>().len(), 2, "both shards have keys");
+    assert_eq!(last, (0..20).map(|key| (key, 20)).collect());
 }

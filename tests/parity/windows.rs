@@ -6,6 +6,7 @@ mod by_count;
 mod evictors;
 mod functions;
 mod joins;
+mod late;
 mod on_clock;
 mod sessions;
 mod top_n;

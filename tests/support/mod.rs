@@ -3,10 +3,12 @@
 #![allow(dead_code)] // every test file uses a part of it
 #![allow(clippy::unwrap_used)] // the exemption for tests does not reach their helper functions
 
+pub mod http;
 pub mod kills;
 pub mod peer;
 pub mod process;
 pub mod random;
+pub mod spenders;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -28,6 +30,12 @@ pub fn command(name: &str) -> Command {
     let mut command = Command::new(example(name));
     command.env("NO_COLOR", "1").env_remove("RUST_LOG");
     command
+}
+
+/// Sends a signal, by its name without SIG, to a process.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap();
+    assert!(sent.success(), "cannot send SIG{name} to process {pid}");
 }
 
 /// How many cores this process may use.

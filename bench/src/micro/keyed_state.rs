@@ -1,4 +1,4 @@
-//! `list_append`, `map_update`, `value_200_bytes`: the states of a process function, against collections in a map.
+//! `list_append`, `map_update`, `value_200_bytes`, `text_200_bytes`: the states of a process function, against collections in a map.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -175,4 +175,57 @@ pub fn value_200_bytes(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Erro
         ("value_200_bytes", "a hand-written loop over hashbrown with ahash that changes values in place");
     let about = "values of 200 bytes, read, changed and written per record";
     compare(settings, named, (VALUES, about), Profiles::default, by_hand)
+}
+
+/// How long the text of a key is, and how much of it each bid changes.
+const TEXT: usize = 200;
+const CHANGED: usize = 8;
+
+/// Writes the price of a bid into a text.
+#[inline(always)]
+fn note(text: &mut String, bid: &Bid) {
+    let at = (bid.bidder as usize % (TEXT / CHANGED)) * CHANGED;
+    let digits = [b'0' + (bid.price % 10) as u8; CHANGED];
+    text.replace_range(at..at + CHANGED, std::str::from_utf8(&digits).unwrap_or_default());
+}
+
+fn blank() -> String {
+    "-".repeat(TEXT)
+}
+
+/// Writes each bid into the text of its key.
+#[derive(Default)]
+struct Texts(ValueState<String>);
+
+impl KeyedProcess<Bid, u64> for Texts {
+    type Out = u64;
+
+    fn open(&mut self, states: &mut States<'_, u64>) {
+        self.0 = states.value("text");
+    }
+
+    fn process(&mut self, bid: &Bid, ctx: &mut KeyedContext<'_, u64, u64>) {
+        let mut text = ctx.get(&self.0).unwrap_or_else(blank);
+        note(&mut text, bid);
+        let said = u64::from(text.as_bytes()[0]);
+        ctx.set(&self.0, text);
+        ctx.emit(said);
+    }
+}
+
+/// Reading and writing texts.
+pub fn text_200_bytes(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
+    let by_hand = || {
+        let (mut bids, mut texts) = (<Generator>::new(VALUES, 0, 1), Map::<String>::default());
+        move || {
+            let bid = bids.bid();
+            let text = texts.entry(bid.auction as u64).or_insert_with(blank);
+            note(text, &bid);
+            black_box(text.as_bytes()[0]);
+        }
+    };
+    let named =
+        ("text_200_bytes", "a hand-written loop over hashbrown with ahash that changes texts in place");
+    let about = "texts of 200 bytes, read, changed and written per record";
+    compare(settings, named, (VALUES, about), Texts::default, by_hand)
 }

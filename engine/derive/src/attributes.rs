@@ -2,7 +2,7 @@
 
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, DeriveInput, Ident, Path, Result, Token, parenthesized};
+use syn::{Attribute, DeriveInput, Expr, Ident, LitStr, Path, Result, Token, parenthesized};
 
 /// `#[record(..)]` and `#[key(..)]`.
 #[derive(Default)]
@@ -39,6 +39,38 @@ impl Attributes {
                     );
                 } else {
                     return Err(meta.error("expected `crate = path`"));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(read)
+    }
+}
+
+/// `#[record(..)]` of a field or variant: how it comes out of files that were written before it was what it is.
+#[derive(Default)]
+pub struct History {
+    /// `was = "name"`, perhaps several times.
+    pub was: Vec<LitStr>,
+    /// `default` or `default = expression`.
+    pub default: Option<Option<Expr>>,
+}
+
+impl History {
+    /// Reads the attributes of a field, or of a variant, which has no default.
+    pub fn read(attributes: &[Attribute], of_field: bool) -> Result<Self> {
+        let mut read = History::default();
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("record")) {
+            attribute.parse_nested_meta(|meta| {
+                if meta.path.is_ident("was") {
+                    read.was.push(meta.value()?.parse()?);
+                } else if of_field && meta.path.is_ident("default") {
+                    let given = meta.input.peek(Token![=]);
+                    read.default = Some(if given { Some(meta.value()?.parse()?) } else { None });
+                } else if of_field {
+                    return Err(meta.error("expected `was = \"name\"`, `default` or `default = value`"));
+                } else {
+                    return Err(meta.error("expected `was = \"name\"`"));
                 }
                 Ok(())
             })?;

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Fields, Generics, Ident, Index, Member, Type, Visibility, parse_quote};
+use syn::{Attribute, Fields, Generics, Ident, Index, Member, Type, Visibility, parse_quote};
 
 /// One field.
 pub struct Field<'a> {
@@ -18,6 +18,8 @@ pub struct Field<'a> {
     pub binding: Ident,
     /// The same for its resolver: `resolver0`.
     pub resolver: Ident,
+    /// Its attributes.
+    pub attributes: &'a [Attribute],
 }
 
 /// The fields in order.
@@ -32,6 +34,7 @@ pub fn list(fields: &Fields) -> Vec<Field<'_>> {
         vis: &field.vis,
         binding: format_ident!("field{number}"),
         resolver: format_ident!("resolver{number}"),
+        attributes: &field.attrs,
     });
     list.collect()
 }
@@ -39,12 +42,14 @@ pub fn list(fields: &Fields) -> Vec<Field<'_>> {
 /// The braces, parentheses or nothing that follow the name of a struct or variant with the shape of `shape`; `each` gives what
 /// stands for a field, after its name.
 pub fn body(shape: &Fields, fields: &[Field], each: impl Fn(&Field) -> TokenStream) -> TokenStream {
-    let items = fields.iter().map(|field| {
-        let item = each(field);
-        match field.name {
-            Some(name) => quote!(#name: #item),
-            None => item,
-        }
+    body_of(shape, fields, &fields.iter().map(each).collect::<Vec<_>>())
+}
+
+/// [`body`] of what stands for each field.
+pub fn body_of(shape: &Fields, fields: &[Field], items: &[TokenStream]) -> TokenStream {
+    let items = fields.iter().zip(items).map(|(field, item)| match field.name {
+        Some(name) => quote!(#name: #item),
+        None => item.clone(),
     });
     match shape {
         Fields::Named(_) => quote!({ #(#items),* }),
@@ -74,6 +79,14 @@ pub fn describe(shape: &Fields, fields: &[Field], describe: impl Fn(&Type) -> To
         quote!(out.push(#before); #call)
     });
     quote!(out.push(#open); #(#items)* out.push(#close);)
+}
+
+/// The name of a field as data: its number, where it has none.
+pub fn member_name(member: &Member) -> String {
+    match member {
+        Member::Named(name) => plain_name(name),
+        Member::Unnamed(index) => index.index.to_string(),
+    }
 }
 
 /// A name without the `r#` of a raw identifier.

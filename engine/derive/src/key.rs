@@ -5,7 +5,7 @@ use quote::quote;
 use syn::{Data, DataEnum, DeriveInput, Error, Fields, Result};
 
 use crate::attributes::Attributes;
-use crate::fields::{self, Field, bounded, plain_name};
+use crate::fields::{self, Field, bounded, member_name, plain_name};
 use crate::paths;
 
 /// Derives.
@@ -20,7 +20,7 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
         Data::Enum(data) => of_enum(&private, input, data)?,
         Data::Union(_) => return Err(Error::new_spanned(&input.ident, "a union cannot be a key")),
     };
-    let Parts { width, put, take, describe, show } = parts;
+    let Parts { width, put, take, describe, show, key_type } = parts;
     // A parameter is its own `Owned`, as the fields of `Self` are.
     let generics = bounded(&input.generics, |name| {
         vec![quote!(#private::KeyPart<Owned = #name>), quote!(::core::clone::Clone)]
@@ -48,6 +48,10 @@ pub fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 out.named::<Self>(#text, "", |out| { #describe });
             }
             #[allow(unused_variables)]
+            fn key_type(types: &mut #private::Types) -> #private::Type {
+                types.named::<Self>(#text, |types| #key_type)
+            }
+            #[allow(unused_variables)]
             fn show(bytes: &mut &[u8], out: &mut #private::KeyText) {
                 #show
             }
@@ -61,6 +65,8 @@ struct Parts {
     take: TokenStream,
     describe: TokenStream,
     show: TokenStream,
+    /// The shape of the type as data.
+    key_type: TokenStream,
 }
 
 fn of_struct(private: &TokenStream, text: &str, shape: &Fields) -> Parts {
@@ -77,6 +83,14 @@ fn of_struct(private: &TokenStream, text: &str, shape: &Fields) -> Parts {
             let shown =
                 fields::describe(shape, &list, |ty| quote!(<#ty as #private::KeyPart>::show(bytes, out);));
             quote!(out.push(#text); #shown)
+        },
+        key_type: {
+            let names = list.iter().map(|field| member_name(&field.member));
+            quote! {
+                #private::Shape::Struct(::std::vec![
+                    #(#private::SchemaMember::new(#names, <#types as #private::KeyPart>::key_type(types))),*
+                ])
+            }
         },
     }
 }
@@ -95,7 +109,7 @@ fn of_enum(private: &TokenStream, input: &DeriveInput, data: &DataEnum) -> Resul
     let names: Vec<_> = data.variants.iter().map(|variant| &variant.ident).collect();
     let too_wide = format!("a discriminant of `{text}` does not fit into an i32, its encoding as a key");
     let unknown = format!("a `{text}` key's encoding is one of its variants");
-    let shown = names.iter().map(|name| plain_name(name));
+    let shown: Vec<_> = names.iter().map(|name| plain_name(name)).collect();
     let describe = names.iter().enumerate().map(|(number, name)| {
         let before = format!("{}{} = ", if number > 0 { " | " } else { "" }, plain_name(name));
         quote! {
@@ -121,6 +135,11 @@ fn of_enum(private: &TokenStream, input: &DeriveInput, data: &DataEnum) -> Resul
         show: quote! {
             let key = <Self as #private::KeyPart>::take(bytes);
             out.push(match key { #(#enum_name::#names => #shown),* });
+        },
+        key_type: quote! {
+            #private::Shape::Enum(::std::vec![
+                #(#private::SchemaVariant::new(#shown, i64::from(#enum_name::#names as i32), ::std::vec![])),*
+            ])
         },
     })
 }

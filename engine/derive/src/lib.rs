@@ -6,6 +6,7 @@ mod fields;
 mod key;
 mod paths;
 mod plain;
+mod portable;
 mod record;
 mod record_enum;
 mod record_struct;
@@ -33,6 +34,11 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `view = Name`: the name of the view;
 /// - `derive(PartialEq, Eq, Hash)`: traits that the view derives (`Debug` it always has), where the type is not generic;
 /// - `no_accessors`: none are generated, for a type that has methods of these names.
+///
+/// Attributes of fields say how a savepoint that was made with an earlier form of the type becomes this one. Fields are found by name:
+///
+/// - `default`, `default = value`: what a field begins with that the savepoint does not have; an `Option` begins with `None` by itself;
+/// - `was = "name"`: a name that the field had before. Variants of enums take this one, too.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

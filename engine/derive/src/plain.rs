@@ -6,6 +6,7 @@ use syn::{DataEnum, Error, Fields, Ident, Result};
 
 use crate::attributes::Repr;
 use crate::fields::{self, Field, plain_name};
+use crate::portable;
 use crate::record::Context;
 use crate::record_struct::accessors;
 
@@ -23,10 +24,7 @@ pub fn expand_struct(context: &Context, repr: &Repr, shape: &Fields) -> Result<T
     let (name, text) = (&input.ident, plain_name(&input.ident));
     let list = fields::list(shape);
     let layout = list.iter().map(|Field { member, ty, .. }| {
-        let text = match member {
-            syn::Member::Named(name) => plain_name(name),
-            syn::Member::Unnamed(index) => index.index.to_string(),
-        };
+        let text = fields::member_name(member);
         quote!((#text, ::core::mem::offset_of!(#name, #member), ::core::mem::size_of::<#ty>()))
     });
     let plain_fields = list.iter().map(|Field { ty, .. }| {
@@ -55,7 +53,8 @@ pub fn expand_struct(context: &Context, repr: &Repr, shape: &Fields) -> Result<T
             native
         }
     };
-    let impls = plain_impls(context, &quote!(#(#checks)*), &describe, &by_reference);
+    let portable = portable::of_struct(context, shape, &list)?;
+    let impls = plain_impls(context, &quote!(#(#checks)*), &describe, &by_reference, &portable);
     let accessors = accessors(context, &list, true);
     Ok(quote! {
         const _: () = {
@@ -115,7 +114,8 @@ pub fn expand_enum(context: &Context, integer: &Ident, data: &DataEnum) -> Resul
             #private::copy_plain(native)
         }
     };
-    let impls = plain_impls(context, &check, &describe, &by_value);
+    let portable = portable::of_enum(context, data, name)?;
+    let impls = plain_impls(context, &check, &describe, &by_value, &portable);
     Ok(quote!(const _: () = { #impls };))
 }
 
@@ -144,9 +144,11 @@ fn plain_impls(
     check: &TokenStream,
     describe: &TokenStream,
     get: &TokenStream,
+    portable: &TokenStream,
 ) -> TokenStream {
     let Context { input, private, .. } = context;
     let name = &input.ident;
+    let as_field = portable::as_field(private);
     // SAFETY, for all of them: the assertions above this code in the expansion: all fields are plain, there is no padding, the
     // order is fixed, there is no destructor, and the alignment is at most a record's.
     quote! {
@@ -215,6 +217,7 @@ fn plain_impls(
             fn describe(out: &mut #private::Description) {
                 #describe
             }
+            #portable
         }
 
         #[automatically_derived]
@@ -243,6 +246,7 @@ fn plain_impls(
             fn layout() -> #private::Layout {
                 #private::layout::<Self>()
             }
+            #as_field
         }
     }
 }

@@ -6,7 +6,7 @@ use syn::{Data, DeriveInput, Error, Fields, Generics, Ident, Result, parse_quote
 
 use crate::attributes::{Attributes, Repr};
 use crate::fields::{Field, bounded, plain_name};
-use crate::{paths, plain, record_enum, record_struct};
+use crate::{paths, plain, portable, record_enum, record_struct};
 
 /// What every form's code is made with.
 pub struct Context<'a> {
@@ -61,6 +61,7 @@ impl Context<'_> {
     pub fn record_impl(&self) -> TokenStream {
         let (name, private) = (&self.input.ident, &self.private);
         let (impl_generics, type_generics, bounds) = self.generics.split_for_impl();
+        let as_field = portable::as_field(private);
         // SAFETY: the engine's functions keep the promises of `Record` for any `Field`.
         quote! {
             #[automatically_derived]
@@ -86,6 +87,7 @@ impl Context<'_> {
                 fn layout() -> #private::Layout {
                     #private::layout::<Self>()
                 }
+                #as_field
             }
         }
     }

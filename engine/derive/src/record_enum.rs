@@ -8,6 +8,7 @@ use quote::{format_ident, quote};
 use syn::{DataEnum, Error, Fields, Ident, Result};
 
 use crate::fields::{self, Field, plain_name};
+use crate::portable;
 use crate::record::Context;
 
 struct Variant<'a> {
@@ -49,7 +50,8 @@ pub fn expand(context: &Context, data: &DataEnum, without_data: bool) -> Result<
     let bytes = bytes(context, &variants);
     let archive = archive(context, &variants);
     let back = back(context, &variants);
-    let field = field(context, &variants, without_data);
+    let portable = portable::of_enum(context, data, &context.view)?;
+    let field = field(context, &variants, without_data, &portable);
     let record = context.record_impl();
     let debug = debug(context, &variants);
     Ok(quote! {
@@ -255,7 +257,7 @@ fn debug(context: &Context, variants: &[Variant]) -> TokenStream {
     context.debug_impl(&quote!(match self { #(#arms),* }))
 }
 
-fn field(context: &Context, variants: &[Variant], without_data: bool) -> TokenStream {
+fn field(context: &Context, variants: &[Variant], without_data: bool, portable: &TokenStream) -> TokenStream {
     let Context { input, private, view, generics, .. } = context;
     let (name, text) = (&input.ident, plain_name(&input.ident));
     let (impl_generics, type_generics, bounds) = generics.split_for_impl();
@@ -314,6 +316,7 @@ fn field(context: &Context, variants: &[Variant], without_data: bool) -> TokenSt
                     out.push(" }");
                 });
             }
+            #portable
         }
     }
 }

@@ -5,6 +5,7 @@ use quote::quote;
 use syn::{Fields, Result};
 
 use crate::fields::{self, Field, plain_name};
+use crate::portable;
 use crate::record::Context;
 
 /// Derives.
@@ -13,7 +14,7 @@ pub fn expand(context: &Context, shape: &Fields) -> Result<TokenStream> {
     let view = view(context, shape, &list);
     let archive = archive(context, &list);
     let back = back(context, shape, &list);
-    let field = field(context, shape, &list);
+    let field = field(context, shape, &list)?;
     let record = context.record_impl();
     let debug = context.debug_fields(&context.input.ident, shape, &list, |field| {
         let member = &field.member;
@@ -149,15 +150,16 @@ fn back(context: &Context, shape: &Fields, list: &[Field]) -> TokenStream {
     }
 }
 
-fn field(context: &Context, shape: &Fields, list: &[Field]) -> TokenStream {
+fn field(context: &Context, shape: &Fields, list: &[Field]) -> Result<TokenStream> {
     let Context { input, private, view, generics, .. } = context;
     let (name, text) = (&input.ident, plain_name(&input.ident));
     let (impl_generics, type_generics, bounds) = generics.split_for_impl();
     let inline = context.all_inline(list.iter());
     let members = list.iter().map(|field| &field.member);
     let describe = fields::describe(shape, list, |ty| context.describe_type(ty));
+    let portable = portable::of_struct(context, shape, list)?;
     // SAFETY: `Native` is `Archived`.
-    quote! {
+    Ok(quote! {
         #[automatically_derived]
         unsafe impl #impl_generics #private::Field for #name #type_generics #bounds {
             type Native = #view #type_generics;
@@ -176,8 +178,9 @@ fn field(context: &Context, shape: &Fields, list: &[Field]) -> TokenStream {
                 let offsets = [#(::core::mem::offset_of!(#view #type_generics, #members)),*];
                 out.archived::<Self>(#text, false, &offsets, |out| { #describe });
             }
+            #portable
         }
-    }
+    })
 }
 
 /// An accessor per named field, on the owner and, unless the owner is its own view (`plain`), on the view.

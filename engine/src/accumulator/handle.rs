@@ -4,16 +4,16 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use super::{Accumulator, LongCounter};
+use super::{Accumulator, Banks, LongCounter};
 use crate::graph::Flow;
 
 /// This shard's part of an accumulator: moved, or its clones, into the closures that add to it.
 pub struct Accumulating<A> {
-    part: Rc<RefCell<A>>,
+    part: Rc<RefCell<Banks<A>>>,
 }
 
 impl<A: Accumulator> Accumulating<A> {
-    pub(super) fn of(part: Rc<RefCell<A>>) -> Self {
+    pub(super) fn of(part: Rc<RefCell<Banks<A>>>) -> Self {
         Accumulating { part }
     }
 
@@ -25,7 +25,7 @@ impl<A: Accumulator> Accumulating<A> {
 
     /// What this shard has added so far.
     pub fn local(&self) -> A {
-        self.part.borrow().clone()
+        self.part.borrow().total()
     }
 }
 
@@ -35,9 +35,9 @@ impl<A> Clone for Accumulating<A> {
     }
 }
 
-impl<A: fmt::Debug> fmt::Debug for Accumulating<A> {
+impl<A: Accumulator> fmt::Debug for Accumulating<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Accumulating").field(&*self.part.borrow()).finish()
+        f.debug_tuple("Accumulating").field(&self.local()).finish()
     }
 }
 

@@ -22,7 +22,7 @@ where
     for saved in parts.iter().flat_map(Parts::save) {
         all.merge_saved(&saved).unwrap();
     }
-    let restored = restored.borrow().clone();
+    let restored = restored.borrow().total();
     let merged = Accumulators::of(&parts.iter().map(Parts::totals).collect::<Vec<_>>());
     assert_eq!(merged.get::<A>("it").unwrap().to_string(), restored.to_string());
     restored

@@ -22,8 +22,15 @@ impl Arena {
     #[inline(never)]
     pub(super) fn touch_slow(&mut self, page: PageNo) -> Result<(), StateError> {
         self.bring_in(page)?;
+        if self.is_current(page) {
+            // It was only away.
+            return Ok(());
+        }
         if self.running.is_some() && self.tags[page.index()] == self.turn - 1 {
             let copy = self.take_page(self.info(page).table)?;
+            if let Some(residency) = &mut self.residency {
+                residency.fill(copy);
+            }
             // SAFETY: two different pages of the reservation, the second of which was free.
             unsafe { std::ptr::copy_nonoverlapping(self.at(page), self.at(copy), PAGE_BYTES) };
             self.moved += 1;
@@ -33,7 +40,7 @@ impl Arena {
             meta.is_aside = true;
             self.meta[page.index()].aside = copy;
         }
-        self.tags[page.index()] = self.turn;
+        self.set_tag(page, self.turn);
         self.dirty.push(page);
         Ok(())
     }
@@ -71,27 +78,47 @@ impl Arena {
     }
 
     /// Hands out up to `pages_max` pages of the running checkpoint, as they were when it began. Says whether all are done.
-    pub fn save_some(&mut self, pages_max: usize, out: &mut dyn FnMut(SavedPage<'_>)) -> bool {
+    ///
+    /// # Errors
+    /// [`StateError::SpillRead`]: a page that memory has no room for does not come back. It is handed out next.
+    pub fn save_some(
+        &mut self,
+        pages_max: usize,
+        out: &mut dyn FnMut(SavedPage<'_>),
+    ) -> Result<bool, StateError> {
         let end = self.save.len().min(self.save_at.saturating_add(pages_max));
-        for at in self.save_at..end {
-            let page = self.save[at];
-            let aside = std::mem::take(&mut self.meta[page.index()].aside);
+        while self.save_at < end {
+            let page = self.save[self.save_at];
+            let aside = self.meta[page.index()].aside;
             if aside != PageNo::NONE {
-                out(SavedPage { page, info: self.info(aside), bytes: self.bytes(aside) });
+                self.hand_out(page, aside, out)?;
+                self.meta[page.index()].aside = PageNo::NONE;
                 if aside == page {
                     self.tags[page.index()] = CLEAN;
                 }
                 self.free_aside(aside);
-            } else if self.tags[page.index()] == self.turn - 1
-                && self.holds_state(page)
-                && !self.was_dropped(page)
-            {
-                out(SavedPage { page, info: self.info(page), bytes: self.bytes(page) });
-                self.tags[page.index()] = CLEAN;
+            } else if self.tag(page) == self.turn - 1 && self.holds_state(page) && !self.was_dropped(page) {
+                self.hand_out(page, page, out)?;
+                self.set_tag(page, CLEAN);
             }
+            self.save_at += 1;
         }
-        self.save_at = end;
-        end == self.save.len()
+        Ok(end == self.save.len())
+    }
+
+    /// Hands out a page whose bytes lie in another one, or in itself.
+    fn hand_out(
+        &mut self,
+        page: PageNo,
+        bytes_in: PageNo,
+        out: &mut dyn FnMut(SavedPage<'_>),
+    ) -> Result<(), StateError> {
+        let info = self.info(bytes_in);
+        if self.is_gone(bytes_in) {
+            return self.show_gone(bytes_in, |bytes| out(SavedPage { page, info, bytes }));
+        }
+        out(SavedPage { page, info, bytes: self.bytes(bytes_in) });
+        Ok(())
     }
 
     /// Ends the running checkpoint: its pages are in the caller's hands, and clean unless they were written again.
@@ -133,11 +160,11 @@ impl Arena {
     }
 
     /// Makes the next checkpoint save these pages again although they are clean, so that the file that holds them can go. Pages that
-    /// are free, will be saved anyway, or are not in memory are passed over; returns how many were not in memory.
+    /// are free, will be saved anyway, or are nowhere but in the checkpoint are passed over; returns how many of the last kind there were.
     pub fn mark_for_rewrite(&mut self, pages: impl IntoIterator<Item = PageNo>) -> usize {
         let mut absent = 0;
         for page in pages {
-            match self.tags[page.index()] {
+            match self.tag(page) {
                 ABSENT if self.holds_state(page) => absent += 1,
                 // A tag of the turn before means that the running checkpoint will save it.
                 tag if self.running.is_none() || tag != self.turn - 1 => self.mark_dirty(page),
@@ -149,8 +176,8 @@ impl Arena {
 
     /// Enters a page for the next checkpoint, if it holds state and is not entered yet.
     fn mark_dirty(&mut self, page: PageNo) {
-        if self.holds_state(page) && self.tags[page.index()] != self.turn {
-            self.tags[page.index()] = self.turn;
+        if self.holds_state(page) && self.tag(page) != self.turn {
+            self.set_tag(page, self.turn);
             self.dirty.push(page);
         }
     }
@@ -169,12 +196,13 @@ impl Arena {
 
     /// Starts counting turns anew: after four thousand million checkpoints.
     fn renumber(&mut self) {
-        for page in 0..self.next as usize {
-            self.tags[page] = match self.tags[page] {
+        for page in (0..self.next).map(PageNo) {
+            let tag = match self.tag(page) {
                 ABSENT => ABSENT,
                 tag if tag == self.turn => FIRST_TURN,
                 _ => CLEAN,
             };
+            self.set_tag(page, tag);
         }
         self.turn = FIRST_TURN;
     }
@@ -182,9 +210,9 @@ impl Arena {
     #[cfg(test)]
     pub(crate) fn set_turn_near_its_end(&mut self) {
         assert!(self.running.is_none());
-        for page in 0..self.next as usize {
-            if self.tags[page] == self.turn {
-                self.tags[page] = u32::MAX - 1;
+        for page in (0..self.next).map(PageNo) {
+            if self.tag(page) == self.turn {
+                self.set_tag(page, u32::MAX - 1);
             }
         }
         self.turn = u32::MAX - 1;

@@ -64,12 +64,58 @@ pub enum StateError {
         /// The operating system's words.
         message: Box<str>,
     },
+    /// An entry of a savepoint could not be taken over.
+    #[error("operator `{operator}`, state `{state}`: cannot take it over from the savepoint: {message}")]
+    Import {
+        /// The operator whose state it is.
+        operator: Box<str>,
+        /// The state.
+        state: Box<str>,
+        /// What went wrong.
+        message: Box<str>,
+    },
     /// A page of a checkpoint could not be read.
     #[error("page {page} cannot be read: {message}")]
     Load {
         /// Which page.
         page: PageNo,
         /// Where it lies and what went wrong, in the loader's words.
+        message: Box<str>,
+    },
+    /// A page that memory has no room for cannot be written.
+    #[error(
+        "operator `{operator}`, state `{state}`: cannot write {bytes} bytes of state that memory has no room for to {file}: {message}; make room \
+         there, name another directory (Job::spill_dir), or raise Job::memory_limit"
+    )]
+    SpillWrite {
+        /// The operator whose page it is.
+        operator: Box<str>,
+        /// The state it belongs to.
+        state: Box<str>,
+        /// The file.
+        file: Box<str>,
+        /// How much was to be written.
+        bytes: u64,
+        /// The disk's words.
+        message: Box<str>,
+    },
+    /// A page that memory had no room for does not come back.
+    #[error(
+        "operator `{operator}`, state `{state}`: page {page} cannot be read back from {file} at byte {offset}: {message}; look at the disk, or \
+         name a directory on another one (Job::spill_dir)"
+    )]
+    SpillRead {
+        /// The operator whose page it is.
+        operator: Box<str>,
+        /// The state it belongs to.
+        state: Box<str>,
+        /// Which page.
+        page: PageNo,
+        /// The file.
+        file: Box<str>,
+        /// Where in it.
+        offset: u64,
+        /// What went wrong: the disk's words, or that the checksum is wrong.
         message: Box<str>,
     },
     /// What was restored is not what this table wrote: damage, or a checkpoint of another program.

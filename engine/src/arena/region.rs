@@ -18,17 +18,40 @@ pub(super) const HUGE_PAGE_BYTES: usize = 2 << 20;
 pub enum ArenaBacking {
     /// One anonymous mapping that reserves address space only; the kernel gives memory page by page on first touch.
     Mapped {
-        /// Ask for huge pages: fewer misses of the translation cache, at the price of memory in steps of 2 MiB.
+        /// Ask for huge pages: fewer misses of the translation cache, at the price of memory in steps of 2 MiB. Otherwise ask for none, even
+        /// where the system gives them to all.
         huge_pages: bool,
     },
     /// The heap: for miri and the sanitizers, with small reservations.
     Heap,
 }
 
+impl ArenaBacking {
+    /// The same without huge pages: for what is touched here and there.
+    pub(crate) fn by_small_pages(self) -> ArenaBacking {
+        match self {
+            ArenaBacking::Mapped { .. } => ArenaBacking::Mapped { huge_pages: false },
+            ArenaBacking::Heap => ArenaBacking::Heap,
+        }
+    }
+}
+
 impl Default for ArenaBacking {
     fn default() -> Self {
         if cfg!(miri) { ArenaBacking::Heap } else { ArenaBacking::Mapped { huge_pages: true } }
     }
+}
+
+/// Whether memory can be given back to the system page by page.
+pub(crate) fn pages_can_go() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: a question to the system.
+        let system = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        usize::try_from(system) == Ok(crate::limits::PAGE_BYTES)
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
 }
 
 enum Owner {
@@ -49,9 +72,12 @@ impl Region {
             ArenaBacking::Mapped { huge_pages } => {
                 let mut map = MmapOptions::new().len(bytes + HUGE_PAGE_BYTES).no_reserve_swap().map_anon()?;
                 #[cfg(target_os = "linux")]
-                if huge_pages {
+                {
                     // Advice: a kernel without huge pages says no, and nothing is lost.
-                    let _ = map.advise(memmap2::Advice::HugePage);
+                    let _ = map.advise(match huge_pages {
+                        true => memmap2::Advice::HugePage,
+                        false => memmap2::Advice::NoHugePage,
+                    });
                 }
                 #[cfg(not(target_os = "linux"))]
                 let _ = huge_pages;
@@ -88,6 +114,28 @@ impl Region {
         }
         #[cfg(not(target_os = "linux"))]
         let _ = (from, bytes, &self.owner);
+    }
+}
+
+impl Region {
+    /// Gives memory back to the kernel. What it held is zeros afterwards.
+    ///
+    /// # Safety
+    /// From `from` on, so many `bytes` lie in the region, both multiples of the system's page size; nobody looks at them meanwhile, and nobody
+    /// relies on what they hold.
+    pub(super) unsafe fn give_back(&self, from: usize, bytes: usize) {
+        match &self.owner {
+            #[cfg(target_os = "linux")]
+            Owner::Mapped(map) => {
+                let skipped = self.base() as usize - map.as_ptr() as usize;
+                // Only arguments that are wrong make it fail. SAFETY: the caller's promise; private anonymous memory is zeros afterwards.
+                let _ = unsafe {
+                    map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, skipped + from, bytes)
+                };
+            }
+            // SAFETY: the caller's promise.
+            _ => unsafe { self.base().add(from).write_bytes(0, bytes) },
+        }
     }
 }
 
@@ -139,11 +187,8 @@ pub(super) struct Column<T> {
 impl<T: Zeroed> Column<T> {
     pub(super) fn reserve(len: usize, backing: ArenaBacking) -> io::Result<Column<T>> {
         // Columns are small and grow evenly: huge pages would only waste memory.
-        let backing = match backing {
-            ArenaBacking::Mapped { .. } => ArenaBacking::Mapped { huge_pages: false },
-            ArenaBacking::Heap => ArenaBacking::Heap,
-        };
-        Ok(Column { region: Region::reserve(len * size_of::<T>(), backing)?, len, values: PhantomData })
+        let region = Region::reserve(len * size_of::<T>(), backing.by_small_pages())?;
+        Ok(Column { region, len, values: PhantomData })
     }
 
     #[inline(always)]

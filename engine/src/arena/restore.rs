@@ -50,6 +50,7 @@ impl Arena {
             }
             arena.link(&mut list, page);
             arena.missing += 1;
+            arena.absent += 1;
             Ok(())
         })?;
         if arena.missing > 0 {
@@ -58,7 +59,10 @@ impl Arena {
         // The lowest is handed out first.
         arena.free.reverse();
         let bytes = u64::from(arena.next - 1) * PAGE_BYTES as u64;
-        if !arena.config.budget.take(bytes) {
+        if let Some(residency) = &mut arena.residency {
+            // Pages are charged as they come in.
+            residency.enter(arena.next - 1);
+        } else if !arena.config.budget.take(bytes) {
             return Err(arena.budget_exceeded(TableId(0)));
         }
         arena.charged = arena.next;
@@ -83,12 +87,12 @@ impl Arena {
         }
     }
 
-    /// How many pages are not in memory yet.
+    /// How many pages of the checkpoint have not been in memory yet.
     pub fn missing(&self) -> u32 {
         self.missing
     }
 
-    /// The pages that are not in memory yet, from `first` on, in order.
+    /// The pages of the checkpoint that have not been in memory yet, from `first` on, in order.
     pub fn missing_pages(&self, first: PageNo) -> impl Iterator<Item = PageNo> + '_ {
         let end = if self.missing == 0 { 0 } else { self.next };
         (first.0.max(1)..end).map(PageNo).filter(|&page| self.is_missing(page))
@@ -128,6 +132,9 @@ impl Arena {
     #[cold]
     #[inline(never)]
     pub(super) fn bring_in_slow(&mut self, page: PageNo) -> Result<(), StateError> {
+        if self.is_out(page) {
+            return self.take_back(page);
+        }
         if !self.is_missing(page) {
             return Ok(());
         }
@@ -144,7 +151,7 @@ impl Arena {
 
     fn is_missing(&self, page: PageNo) -> bool {
         // A copy for a checkpoint may lie in a page that was never in use: it has no tag, but nothing is missing.
-        self.tags[page.index()] == ABSENT && self.holds_state(page)
+        self.tags[page.index()] == ABSENT && self.holds_state(page) && !self.is_out(page)
     }
 
     /// Takes a page in whose bytes are in place, after a look at its structure. A page that does not come in is left as zeros, which
@@ -158,12 +165,16 @@ impl Arena {
             return Err(self.corrupt(page, table, what));
         }
         self.tags[page.index()] = CLEAN;
+        if let Some(residency) = &mut self.residency {
+            residency.fill(page);
+        }
         self.page_came_in();
         Ok(())
     }
 
     /// One page less is missing.
     pub(super) fn page_came_in(&mut self) {
+        self.absent -= 1;
         self.missing -= 1;
         if self.missing == 0 {
             // Files it holds open can go.

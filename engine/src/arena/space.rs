@@ -94,9 +94,9 @@ impl Arena {
             let mut list = front.pages;
             let page = list.head;
             // A checkpoint that began after the table was dropped does not need the page.
-            let unneeded = front.turn < self.turn && self.tags[page.index()] == self.turn - 1;
-            if unneeded {
-                self.tags[page.index()] = CLEAN;
+            let was_dropped_before = front.turn < self.turn;
+            if was_dropped_before && self.tag(page) == self.turn - 1 {
+                self.set_tag(page, CLEAN);
             }
             self.free(&mut list, page);
             if list.head == PageNo::NONE {
@@ -111,7 +111,12 @@ impl Arena {
     /// Plans to have `pages_max` free pages whose memory the kernel has given, so that no hot path waits for a page fault: says what is
     /// to be touched, `None` where that many are ready or the memory budget has no more. A shard hands the answer to a helper
     /// thread; [`Arena::prefault`] is for where a pause does no harm.
+    ///
+    /// An arena whose pages may go plans nothing: what it has is in use.
     pub fn plan_prefault(&mut self, pages_max: u32) -> Option<Prefault> {
+        if self.residency.is_some() {
+            return None;
+        }
         let ready = self.free.len() as u32 + (self.charged - self.next);
         let wanted = pages_max.saturating_sub(ready).min(self.config.pages_max - self.charged);
         let budget = &self.config.budget;
@@ -190,7 +195,10 @@ impl Arena {
                 pages: self.config.pages_max,
             });
         };
-        if end > self.charged {
+        if let Some(residency) = &mut self.residency {
+            residency.enter(count);
+            self.charged = end;
+        } else if end > self.charged {
             let bytes = u64::from(end - self.charged) * PAGE_BYTES as u64;
             if !self.config.budget.take(bytes) {
                 return Err(self.budget_exceeded(table));
@@ -211,7 +219,7 @@ impl Arena {
             state: name.state.as_ref().into(),
             limit: self.config.budget.limit(),
             used: self.config.budget.used(),
-            remedy: "give the job a larger budget, or let state expire",
+            remedy: "give the job a larger budget (Job::memory_limit), let state expire, or let what does not fit lie on disk (Job::spill_state)",
         }
     }
 
@@ -226,6 +234,9 @@ impl Arena {
                 self.meta[moved.index()].freed_at = freed_at as u32;
             }
         }
+        if let Some(residency) = &mut self.residency {
+            residency.fill(page);
+        }
         // A free page holds nothing that a checkpoint could want: no copy is made.
         if self.tags[page.index()] != self.turn {
             self.tags[page.index()] = self.turn;
@@ -238,8 +249,10 @@ impl Arena {
     fn release(&mut self, page: PageNo) -> bool {
         self.in_use -= 1;
         self.enter_freed(page);
-        let tag = self.tags[page.index()];
-        if tag == ABSENT {
+        let tag = self.tag(page);
+        if self.is_out(page) {
+            self.comes_back(page);
+        } else if tag == ABSENT {
             self.tags[page.index()] = CLEAN;
             self.page_came_in();
         }
@@ -252,7 +265,15 @@ impl Arena {
             return false;
         }
         self.meta[page.index()].info = PageInfo::FREE;
+        self.forget_copy(page);
         true
+    }
+
+    /// What the file may have of a page has no meaning any more.
+    fn forget_copy(&mut self, page: PageNo) {
+        if let Some(residency) = &mut self.residency {
+            residency.forget_copy(page);
+        }
     }
 
     /// Puts a page into the list of freed pages, unless it is there.
@@ -269,6 +290,7 @@ impl Arena {
         let meta = &mut self.meta[page.index()];
         meta.is_aside = false;
         meta.info = PageInfo::FREE;
+        self.forget_copy(page);
         self.in_use -= 1;
         self.free.push(page);
     }

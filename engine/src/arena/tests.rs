@@ -1,5 +1,7 @@
 //! Tests of the arena below any table: pages, runs, the barrier.
 
+mod residency;
+
 use super::*;
 
 fn arena(pages_max: u32) -> Arena {
@@ -18,10 +20,11 @@ fn write(arena: &mut Arena, page: PageNo, byte: u8) {
 
 fn take(arena: &mut Arena, pages: usize) -> Vec<(u32, u8)> {
     let mut out = Vec::new();
-    arena.save_some(pages, &mut |page| {
+    let done = arena.save_some(pages, &mut |page| {
         assert!(page.bytes.iter().all(|&byte| byte == page.bytes[0]));
         out.push((page.page.0, page.bytes[0]));
     });
+    done.unwrap();
     out
 }
 

@@ -350,14 +350,14 @@ unsafe impl Number for u32 {}
 
 /// The bytes of words.
 #[inline]
-pub(super) fn bytes_of(words: &[Word]) -> &[u8] {
+pub(crate) fn bytes_of(words: &[Word]) -> &[u8] {
     // SAFETY: a `Word` is sixteen plain bytes without padding.
     unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), size_of_val(words)) }
 }
 
 /// The bytes of words, to be changed.
 #[inline]
-pub(super) fn bytes_of_mut(words: &mut [Word]) -> &mut [u8] {
+pub(crate) fn bytes_of_mut(words: &mut [Word]) -> &mut [u8] {
     // SAFETY: as in `bytes_of`; all bytes are valid in a `Word`, and the borrow is exclusive.
     unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>(), size_of_val(words)) }
 }

@@ -81,7 +81,7 @@ impl Inlet {
     /// Switches to an epoch and begins the capture of what is in flight: what lies unread now, up to the position at which the
     /// producer switches. A frame that was peeked at and not consumed counts as unread.
     ///
-    /// On the own lane both ends are to be switched in the same step, with nothing pushed or consumed in between.
+    /// On the own lane the producer's end is to be switched before.
     ///
     /// # Errors
     /// [`ChannelError::SwitchBackwards`], [`ChannelError::SwitchTooEarly`], [`ChannelError::CaptureUnfinished`]: faults of the coordinator.
@@ -89,6 +89,23 @@ impl Inlet {
         match self {
             Inlet::Ring(inlet) => inlet.switch(epoch),
             Inlet::Own(inlet) => inlet.switch(epoch),
+        }
+    }
+
+    /// Whether all that the producer sent before it switched to `epoch` is consumed. Not before the producer has switched.
+    pub fn has_come_to(&mut self, epoch: Epoch) -> bool {
+        match self {
+            Inlet::Ring(inlet) => inlet.has_come_to(epoch),
+            Inlet::Own(inlet) => inlet.has_come_to(epoch),
+        }
+    }
+
+    /// Whether this end reads past switches of the producer that it has not made, as checkpoints do that may count records twice.
+    /// Nothing is captured of what it has read past.
+    pub fn pass_switches(&mut self, passes: bool) {
+        match self {
+            Inlet::Ring(inlet) => inlet.pass_switches(passes),
+            Inlet::Own(inlet) => inlet.pass_switches(passes),
         }
     }
 

@@ -60,6 +60,13 @@ impl OpenBatch {
         }
     }
 
+    /// How many bytes of memory it takes.
+    pub(super) fn bytes_held(&self) -> u64 {
+        let ends = self.key_ends.capacity() + self.record_ends.capacity();
+        let columns = size_of_val(&*self.timestamps) + size_of_val(&*self.hashes) + ends * size_of::<u32>();
+        (columns + self.keys.capacity() + self.records.capacity()) as u64
+    }
+
     /// Adds a record of a keyed exchange. Says whether the batch is full with it.
     ///
     /// # Panics

@@ -194,11 +194,21 @@ impl Outlet {
     /// # Errors
     /// [`ChannelError::SwitchTooEarly`] and [`ChannelError::SwitchBackwards`], faults of the coordinator; `save` is as it was.
     pub fn switch(&mut self, epoch: Epoch, save: &mut Vec<u8>) -> Result<(), ChannelError> {
-        if let Way::Ring(ring) = &mut self.way {
-            ring.switch(epoch, save)?;
+        match &mut self.way {
+            Way::Ring(ring) => ring.switch(epoch, save)?,
+            Way::Own(own) => own.switch(epoch)?,
         }
         self.batch.save(save);
         Ok(())
+    }
+
+    /// Whether it holds anything that would lie behind its switch position.
+    pub fn holds_back(&self) -> bool {
+        let waits = match &self.way {
+            Way::Ring(ring) => ring.overflow_bytes() > 0,
+            Way::Own(_) => false,
+        };
+        waits || !self.batch.is_empty()
     }
 
     /// The batch being filled.
@@ -212,6 +222,24 @@ impl Outlet {
             Way::Ring(ring) => ring.fill_bytes(),
             Way::Own(own) => own.queued_bytes(),
         }
+    }
+
+    /// How many bytes of memory its ring takes; none on the own lane.
+    pub fn ring_bytes(&self) -> u64 {
+        match &self.way {
+            Way::Ring(ring) => ring.ring_bytes(),
+            Way::Own(_) => 0,
+        }
+    }
+
+    /// How many bytes of memory its batches take: the one being filled, and on the own lane those that are queued or kept for the next use. What
+    /// waits for room is not among them.
+    pub fn batch_bytes(&self) -> u64 {
+        let queued = match &self.way {
+            Way::Ring(_) => 0,
+            Way::Own(own) => own.bytes_held(),
+        };
+        self.batch.bytes_held() + queued
     }
 
     /// How many bytes wait for room.

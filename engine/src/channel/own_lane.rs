@@ -1,8 +1,9 @@
 //! A shard's lane to itself: a queue of whole batches, recycled, and control frames.
 //!
-//! Both ends switch epoch in the same step, so the consumer's capture is simply what the queue holds then.
+//! The producer's end switches epoch first and leaves a mark in the queue. The consumer's end switches in the same step, or, where chains
+//! switch one by one, when it has come to the mark: its capture is what lies before the mark then.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -23,6 +24,10 @@ pub(super) struct OwnQueue {
     shape: BatchShape,
     budget: OverflowBudget,
     items: RefCell<VecDeque<Item>>,
+    /// How many items were ever sent.
+    sent: Cell<u64>,
+    /// The producer's last switch: to which epoch, and after how many items.
+    mark: Cell<(Epoch, u64)>,
     /// Empty batches, last used first.
     spare: RefCell<Vec<OpenBatch>>,
 }
@@ -40,7 +45,14 @@ enum Content {
 
 impl OwnQueue {
     pub(super) fn new(shape: BatchShape, budget: OverflowBudget) -> Self {
-        OwnQueue { shape, budget, items: RefCell::default(), spare: RefCell::default() }
+        OwnQueue {
+            shape,
+            budget,
+            items: RefCell::default(),
+            sent: Cell::new(0),
+            mark: Cell::default(),
+            spare: RefCell::default(),
+        }
     }
 
     fn push(&self, words: usize, content: impl FnOnce() -> Content) -> Result<(), ChannelError> {
@@ -48,7 +60,20 @@ impl OwnQueue {
         let bytes = (words * WORD_BYTES) as u64;
         let charge = if items.len() < HEADROOM { None } else { Some(self.budget.charge(bytes)?) };
         items.push_back(Item { content: content(), bytes, charge });
+        self.sent.set(self.sent.get() + 1);
         Ok(())
+    }
+
+    /// How much memory the batches take that do not count as waiting, and those that are kept for the next use: as many times the last of
+    /// them, as they are all of one shape.
+    fn bytes_held(&self) -> u64 {
+        let (items, spare) = (self.items.borrow(), self.spare.borrow());
+        let queued = items.iter().take(HEADROOM).map(|item| match &item.content {
+            Content::Batch(batch) => batch.bytes_held(),
+            Content::Control(_) => 0,
+        });
+        let each = spare.last().map_or(0, OpenBatch::bytes_held);
+        queued.sum::<u64>() + spare.len() as u64 * each
     }
 
     fn bytes(&self, waiting: bool) -> u64 {
@@ -89,6 +114,15 @@ impl OwnOutlet {
         self.queue.push(HEADER_WORDS, || Content::Control(control))
     }
 
+    pub(super) fn switch(&mut self, epoch: Epoch) -> Result<(), ChannelError> {
+        let (current, _) = self.queue.mark.get();
+        if epoch <= current {
+            return Err(ChannelError::SwitchBackwards { epoch, current });
+        }
+        self.queue.mark.set((epoch, self.queue.sent.get()));
+        Ok(())
+    }
+
     pub(super) fn ready(&self) -> bool {
         self.queue.items.borrow().len() < HEADROOM
     }
@@ -99,6 +133,10 @@ impl OwnOutlet {
 
     pub(super) fn overflow_bytes(&self) -> u64 {
         self.queue.bytes(true)
+    }
+
+    pub(super) fn bytes_held(&self) -> u64 {
+        self.queue.bytes_held()
     }
 
     pub(super) fn fill(&self) -> f32 {
@@ -114,6 +152,10 @@ pub struct OwnInlet {
     current: Option<Item>,
     peeked: Peeked,
     epoch: Epoch,
+    /// How many items were ever consumed.
+    taken: u64,
+    /// Whether marks do not stop it.
+    passes: bool,
     capture: Option<Vec<u8>>,
 }
 
@@ -132,6 +174,8 @@ impl OwnInlet {
             current: None,
             peeked: Peeked::Nothing,
             epoch: Epoch(0),
+            taken: 0,
+            passes: false,
             capture: None,
         }
     }
@@ -140,6 +184,9 @@ impl OwnInlet {
         if let Some(frame) = self.restored.front() {
             self.peeked = Peeked::Restored;
             return Peek::Frame(frame);
+        }
+        if let Some(epoch) = self.marked().filter(|_| !self.passes) {
+            return Peek::Switch(epoch);
         }
         if self.current.is_none() {
             self.current = self.queue.items.borrow_mut().pop_front();
@@ -156,11 +203,26 @@ impl OwnInlet {
         }
     }
 
+    /// The epoch that the producer has switched to behind all that was consumed, where this end has not.
+    fn marked(&self) -> Option<Epoch> {
+        let (epoch, position) = self.queue.mark.get();
+        (epoch > self.epoch && self.taken >= position).then_some(epoch)
+    }
+
+    pub(super) fn has_come_to(&self, epoch: Epoch) -> bool {
+        self.restored.is_empty() && self.marked().is_some_and(|marked| marked >= epoch)
+    }
+
+    pub(super) fn pass_switches(&mut self, passes: bool) {
+        self.passes = passes;
+    }
+
     pub(super) fn consume(&mut self) {
         match std::mem::replace(&mut self.peeked, Peeked::Nothing) {
             Peeked::Nothing => panic!("only a frame that was peeked at is consumed"),
             Peeked::Restored => self.restored.pop(),
             Peeked::Current => {
+                self.taken += 1;
                 if let Some(Item { content: Content::Batch(mut batch), .. }) = self.current.take() {
                     let mut spare = self.queue.spare.borrow_mut();
                     if spare.len() <= HEADROOM {
@@ -183,11 +245,16 @@ impl OwnInlet {
         if self.capture.is_some() {
             return Err(ChannelError::CaptureUnfinished { epoch, current: self.epoch });
         }
+        let (marked, position) = self.queue.mark.get();
+        if marked != epoch {
+            return Err(ChannelError::SwitchTooEarly { epoch, pending: marked });
+        }
         self.epoch = epoch;
         self.peeked = Peeked::Nothing;
         let mut save = Vec::new();
         self.restored.save_from(0, usize::MAX, &mut save);
-        for item in self.current.iter().chain(self.queue.items.borrow().iter()) {
+        let before_mark = position.saturating_sub(self.taken) as usize;
+        for item in self.current.iter().chain(self.queue.items.borrow().iter()).take(before_mark) {
             item.save(&mut save);
         }
         self.capture = Some(save);

@@ -29,6 +29,8 @@ pub struct RingInlet {
     peeked: Peeked,
     /// Whether the producer has not been told yet of what was consumed.
     wake_due: bool,
+    /// Whether switches of the producer do not stop it.
+    passes: bool,
     #[cfg(any(test, feature = "planted-faults"))]
     read_past_switch: bool,
 }
@@ -77,6 +79,7 @@ impl RingInlet {
             capture: None,
             peeked: Peeked::Nothing,
             wake_due: false,
+            passes: false,
             #[cfg(any(test, feature = "planted-faults"))]
             read_past_switch: false,
         }
@@ -86,11 +89,8 @@ impl RingInlet {
     #[inline]
     fn refresh(&mut self) {
         let (end, switched) = self.switch.observe(|| self.reader.available());
-        self.readable = if switched.epoch > self.epoch && !self.reads_past_switch() {
-            end.min(switched.position)
-        } else {
-            end
-        };
+        let stops = !self.passes && !self.reads_past_switch();
+        self.readable = if switched.epoch > self.epoch && stops { end.min(switched.position) } else { end };
         self.note_position(switched);
     }
 
@@ -135,6 +135,9 @@ impl RingInlet {
             let (words, next) = self.reader.frame_at(position);
             self.peeked = Peeked::Ring(next);
             return Peek::Frame(Frame::parse_trusted(words));
+        }
+        if self.passes {
+            return Peek::Empty;
         }
         let switched = self.switch.last();
         // A position past what the ring showed when it was asked is still to be read up to.
@@ -194,6 +197,17 @@ impl RingInlet {
         let switched = self.switch.look();
         self.note_position(switched);
         switched.epoch.max(self.epoch)
+    }
+
+    pub(super) fn has_come_to(&mut self, epoch: Epoch) -> bool {
+        let switched = self.switch.look();
+        self.restored.is_empty() && switched.epoch >= epoch && self.reader.position() >= switched.position
+    }
+
+    pub(super) fn pass_switches(&mut self, passes: bool) {
+        self.passes = passes;
+        // How far it may be read follows from that.
+        self.refresh();
     }
 
     pub(super) fn switch(&mut self, epoch: Epoch) -> Result<(), ChannelError> {

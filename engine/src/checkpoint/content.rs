@@ -1,11 +1,14 @@
 //! What a manifest log says in all: whose it is, and its history.
 
+use std::path::Path;
+
 use super::codec::{CodecError, Reader, Writer};
 use super::error::StateDirError;
 use super::history::History;
 use super::manifest::{ManifestLog, ScanError, Tail};
 use super::record::{Checkpoint, RecordKind};
-use super::state_dir::{FORMAT_VERSION, JobIdentity, StateDir};
+use super::state_dir::{FORMAT_VERSION, JobIdentity, MANIFEST, StateDir};
+use crate::disk::Disk;
 use crate::element::{Epoch, KEY_GROUPS};
 use crate::key::HashSeed;
 
@@ -49,48 +52,70 @@ pub(super) fn put_base(job: &str, hash_seed: HashSeed, history: &History) -> Vec
     out.into_bytes()
 }
 
+/// Takes a record in.
+pub(super) fn take_record(
+    read: &mut Option<ManifestContent>,
+    kind: RecordKind,
+    body: &[u8],
+) -> Result<(), String> {
+    let mut fields = Reader::new(body);
+    let done = match (kind, read) {
+        (RecordKind::Base, read) => ManifestContent::get_base(&mut fields).map(|base| *read = Some(base)),
+        (RecordKind::Checkpoint, Some(read)) => Checkpoint::get(&mut fields).and_then(|checkpoint| {
+            if let Some(problem) = read.history.misfit(&checkpoint) {
+                return Err(fields.error("checkpoint", problem));
+            }
+            read.history.apply(checkpoint);
+            Ok(())
+        }),
+        (RecordKind::SinksMayCommit, Some(read)) => fields.u64("epoch").map(|epoch| {
+            let so_far = &mut read.history.sinks_may_have_committed;
+            *so_far = Epoch(epoch).max(*so_far);
+        }),
+        (RecordKind::Seal, _) | (_, None) => Ok(()),
+    };
+    done.map_err(|error| error.to_string())
+}
+
 /// Reads a manifest and makes sure that it is this job's.
 pub(super) fn read_manifest(
     dir: &StateDir,
     identity: &JobIdentity,
 ) -> Result<(ManifestContent, ManifestLog, Tail), StateDirError> {
     let mut read: Option<ManifestContent> = None;
-    let mut visit = |kind: RecordKind, body: &[u8]| -> Result<(), String> {
-        let mut fields = Reader::new(body);
-        let done = match (kind, &mut read) {
-            (RecordKind::Base, read) => ManifestContent::get_base(&mut fields).map(|base| *read = Some(base)),
-            (RecordKind::Checkpoint, Some(read)) => Checkpoint::get(&mut fields).and_then(|checkpoint| {
-                if let Some(problem) = read.history.misfit(&checkpoint) {
-                    return Err(fields.error("checkpoint", problem));
-                }
-                read.history.apply(checkpoint);
-                Ok(())
-            }),
-            (RecordKind::SinksMayCommit, Some(read)) => fields.u64("epoch").map(|epoch| {
-                let so_far = &mut read.history.sinks_may_have_committed;
-                *so_far = Epoch(epoch).max(*so_far);
-            }),
-            (RecordKind::Seal, _) | (_, None) => Ok(()),
-        };
-        done.map_err(|error| error.to_string())
-    };
+    let mut visit = |kind: RecordKind, body: &[u8]| take_record(&mut read, kind, body);
     let opened = ManifestLog::open(dir.disk.as_ref(), &dir.manifest(), &mut visit);
-    let at = dir.path.clone();
-    let damaged = |offset, problem| {
-        let path = dir.manifest();
-        StateDirError::DamagedManifest { path, offset, problem, retained: Vec::new() }
-    };
-    let (log, tail) = opened.map_err(|error| match error {
+    let (log, tail) = opened.map_err(|error| refused(&dir.path, error))?;
+    Ok((of_job(&dir.path, read, &identity.job)?, log, tail))
+}
+
+/// Reads the manifest of a state directory that another process may hold. What is being written to it is not seen.
+pub(super) fn look(disk: &dyn Disk, dir: &Path, job: &str) -> Result<ManifestContent, StateDirError> {
+    let mut read: Option<ManifestContent> = None;
+    let visit = |kind: RecordKind, body: &[u8]| take_record(&mut read, kind, body);
+    ManifestLog::look(disk, &dir.join(MANIFEST), visit).map_err(|error| refused(dir, error))?;
+    of_job(dir, read, job)
+}
+
+fn refused(dir: &Path, error: ScanError) -> StateDirError {
+    let at = dir.to_owned();
+    match error {
         ScanError::OtherFormat(found) => {
             StateDirError::OtherFormat { dir: at, found, wanted: FORMAT_VERSION }
         }
-        ScanError::Damaged { offset, problem } => damaged(offset, problem),
+        ScanError::Damaged { offset, problem } => {
+            let path = dir.join(MANIFEST);
+            StateDirError::DamagedManifest { path, offset, problem, retained: Vec::new() }
+        }
         ScanError::Disk(cause) => StateDirError::Disk { dir: at, cause },
-    })?;
-    let read = read.expect("a log that could be opened begins with a base");
-    if read.job != identity.job {
-        let (found, wanted) = (read.job, identity.job.clone());
-        return Err(StateDirError::OtherJob { dir: dir.path.clone(), found, wanted });
     }
-    Ok((read, log, tail))
+}
+
+fn of_job(dir: &Path, read: Option<ManifestContent>, job: &str) -> Result<ManifestContent, StateDirError> {
+    let read = read.expect("a log that could be read begins with a base");
+    if read.job == job {
+        return Ok(read);
+    }
+    let (dir, found, wanted) = (dir.to_owned(), read.job, job.to_owned());
+    Err(StateDirError::OtherJob { dir, found, wanted })
 }

@@ -130,6 +130,17 @@ impl DeltaWriter {
         self.meta_crcs = Vec::new();
     }
 
+    /// How many bytes of memory it takes.
+    pub fn bytes_held(&self) -> u64 {
+        let buffers =
+            self.full.len() + self.writes.len() + self.spare.len() + usize::from(self.filling.is_some());
+        let pages = self.pages.capacity() * size_of::<(PageId, PageEntry)>();
+        (buffers * BUFFER_BYTES
+            + pages
+            + self.removed.capacity() * size_of::<PageId>()
+            + self.meta.capacity()) as u64
+    }
+
     /// Whether a checkpoint is under way.
     pub fn is_active(&self) -> bool {
         self.phase != Phase::Idle

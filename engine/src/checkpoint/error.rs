@@ -95,6 +95,18 @@ pub enum StateDirError {
         /// The job that asked.
         wanted: String,
     },
+    /// It is to hold second copies, and holds those of another life of the job, which they would overwrite.
+    #[error(
+        "{} holds copies of checkpoints of another life of the job `{job}`, which began from nothing as this one did; go on from them with \
+         that directory as the state directory, or name another one for the copies",
+        dir.display()
+    )]
+    OtherLife {
+        /// The directory.
+        dir: PathBuf,
+        /// The job.
+        job: String,
+    },
     /// It was written by a version of Millstream that uses another format.
     #[error(
         "the state directory {} has format {found}, this program reads format {wanted}; run it with the version that wrote it, take a \

@@ -95,6 +95,14 @@ impl History {
         self.retained.get(surplus).map_or(adding, |retained| retained.epoch)
     }
 
+    /// How many bytes of memory it takes: the page maps, the ways back, and who needs which file.
+    pub(crate) fn bytes_in_memory(&self) -> u64 {
+        let maps: usize = self.maps.iter().map(|map| map.bytes_in_memory()).sum();
+        let ways_back: usize = self.retained.iter().map(|retained| retained.undo.capacity()).sum();
+        let files = self.files.capacity() * size_of::<Option<FileUse>>();
+        (maps + ways_back * size_of::<(ShardId, PageId, PageEntry)>() + files) as u64
+    }
+
     /// Numbers for new files, lowest first, that nothing refers to.
     pub(crate) fn free_numbers(&self) -> impl Iterator<Item = FileNo> + '_ {
         (1..FILES_MAX).map(FileNo).filter(|no| self.is_free(*no))

@@ -42,6 +42,31 @@ pub(crate) struct ManifestLog {
     base_end: u64,
 }
 
+/// What a log held at some moment. It is never written again: a log only grows, and one that replaces it is another file.
+pub(crate) struct ManifestPart {
+    file: Arc<dyn DiskFile>,
+    end: u64,
+}
+
+impl ManifestPart {
+    /// Puts a copy in the place of the manifest of another directory, durably.
+    pub(crate) fn copy_to(&self, disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+        let (new, path) = (dir.join(MANIFEST_NEW), dir.join(MANIFEST));
+        let mut bytes = vec![0; self.end as usize];
+        // The length that its preamble names may change at this moment; the copy has its own.
+        let copied = self.file.read_exact_at(&mut bytes, 0).and_then(|()| {
+            let preamble = preamble(self.end);
+            bytes[..preamble.len()].copy_from_slice(&preamble);
+            let file = disk.create(&new)?;
+            file.write_all_at(&bytes, 0)?;
+            file.sync()?;
+            disk.rename(&new, &path)?;
+            disk.sync_dir(dir)
+        });
+        copied.map_err(|error| DiskError::new("cannot copy the manifest to", &path, &error))
+    }
+}
+
 /// How far an [`ManifestLog::append`] came before it failed.
 pub(crate) enum AppendError {
     /// Nothing of the record was written.
@@ -106,6 +131,20 @@ impl ManifestLog {
         Ok((ManifestLog { file, path: path.to_owned(), end, last, filled, base_end }, tail))
     }
 
+    /// Reads a log that another process may be appending to, as [`ManifestLog::open`] does.
+    pub(crate) fn look(
+        disk: &dyn Disk,
+        path: &Path,
+        visit: impl FnMut(RecordKind, &[u8]) -> Result<(), String>,
+    ) -> Result<(), ScanError> {
+        let at_path =
+            |error: io::Error| ScanError::Disk(DiskError::new("cannot read the manifest", path, &error));
+        let file = disk.open(path).map_err(at_path)?;
+        let mut bytes = vec![0; file.len().map_err(at_path)? as usize];
+        file.read_exact_at(&mut bytes, 0).map_err(at_path)?;
+        scan(&bytes, visit).map(drop)
+    }
+
     /// Appends a record and makes it durable: the commit point of a checkpoint.
     pub(crate) fn append(&mut self, kind: RecordKind, body: &[u8]) -> Result<(), AppendError> {
         let place = |error: io::Error| DiskError::new("cannot write to", &self.path, &error);
@@ -133,6 +172,11 @@ impl ManifestLog {
         }
         self.end += SECTOR_BYTES as u64;
         Ok(())
+    }
+
+    /// The log as it is now, to be copied while it grows, or even while it is replaced.
+    pub(crate) fn part(&self) -> ManifestPart {
+        ManifestPart { file: self.file.clone(), end: self.end }
     }
 
     /// How many bytes the log has, without what is filled ahead.

@@ -121,6 +121,12 @@ impl PageMap {
         self.arenas.values().map(|arena| arena.present).sum()
     }
 
+    /// How many bytes of memory it takes.
+    pub(crate) fn bytes_in_memory(&self) -> usize {
+        let chunks = self.arenas.values().flat_map(|arena| &arena.chunks);
+        chunks.map(|chunk| size_of_val(chunk) + if chunk.is_some() { size_of::<Chunk>() } else { 0 }).sum()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.arenas.values().all(|arena| arena.present == 0)

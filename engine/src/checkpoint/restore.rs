@@ -5,8 +5,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::content::{ManifestContent, look};
 use super::delta::{DeltaFile, DeltaFiles, META_PIECE_BYTES, MetaLocation, check_header, delta_file_name};
-use super::error::{FromError, GoingBackRefused, RestoreError};
+use super::error::{FromError, GoingBackRefused, RestoreError, StateDirError};
 use super::history::{History, ShardMeta};
 use super::page_map::{FileNo, PageEntry, PageMap};
 use super::state_dir::DELTA_DIR;
@@ -63,6 +64,31 @@ pub(crate) fn checkpoints(history: &History) -> Vec<CheckpointInfo> {
         meta_bytes: retained.shards.iter().map(|shard| shard.meta.bytes()).sum(),
     });
     info.collect()
+}
+
+/// The newest checkpoint of a job, in a state directory that a process may be writing to. `None`: it has none.
+///
+/// # Errors
+/// The directory cannot be read, or is another job's; or what belongs to the checkpoint is damaged, or was dropped meanwhile.
+pub(crate) fn newest(
+    disk: &dyn Disk,
+    state_dir: &Path,
+    job: &str,
+) -> Result<Option<RestoredJob>, NewestError> {
+    let ManifestContent { history, hash_seed, .. } = look(disk, state_dir, job)?;
+    let Some(epoch) = history.newest().map(|newest| newest.epoch) else { return Ok(None) };
+    Ok(Some(load(disk, state_dir, &history, hash_seed, epoch)?))
+}
+
+/// Why the newest checkpoint cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum NewestError {
+    /// The state directory.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// The checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] RestoreError),
 }
 
 pub(crate) fn load(

@@ -12,6 +12,7 @@ use super::manifest::{AppendError, ManifestLog, Tail};
 use super::page_map::{FileNo, PageId};
 use super::page_runs::PageRuns;
 use super::record::{Checkpoint, RecordKind, ShardPart};
+use super::replica::{Replica, ReplicaStatus};
 use super::restore::{self, CheckpointInfo, RestoredJob};
 use super::state_dir::{JobIdentity, StateDir};
 use crate::disk::{Disk, DiskError};
@@ -127,6 +128,10 @@ pub struct CheckpointStore {
     last_tried: Epoch,
     /// Files that nothing needs once the log is not in doubt, with their sizes.
     garbage: Vec<(PathBuf, u64)>,
+    /// Checkpoints that somebody is reading: they are retained until nobody does.
+    pinned: Vec<Epoch>,
+    /// Writes a second copy of each checkpoint.
+    replica: Option<Replica>,
 }
 
 impl CheckpointStore {
@@ -169,9 +174,67 @@ impl CheckpointStore {
         let log_in_doubt = report.torn_tail.is_some() || report.damage.is_some();
         let retain = options.retain.max(1);
         let (last_tried, garbage) = (history.last_epoch, Vec::new());
-        let store =
-            CheckpointStore { dir, job, hash_seed, retain, history, log, log_in_doubt, last_tried, garbage };
+        let pinned = Vec::new();
+        let store = CheckpointStore {
+            dir,
+            job,
+            hash_seed,
+            retain,
+            history,
+            log,
+            log_in_doubt,
+            last_tried,
+            garbage,
+            pinned,
+            replica: None,
+        };
         Ok((store, report))
+    }
+
+    /// From now on each checkpoint that is committed is copied to this directory, by a thread behind the commits. What goes wrong there is
+    /// told by [`CheckpointStore::replica_status`] alone.
+    ///
+    /// # Errors
+    /// The directory is in use, holds something else, or cannot be used.
+    pub fn replicate_to(&mut self, dir: &Path) -> Result<(), StateDirError> {
+        let identity = JobIdentity { job: self.job.clone(), hash_seed: self.hash_seed };
+        self.replica = Some(Replica::open(self.dir.disk.clone(), dir, &identity)?);
+        Ok(())
+    }
+
+    /// How far the second copies are, where there are any.
+    pub fn replica_status(&self) -> Option<ReplicaStatus> {
+        self.replica.as_ref().map(Replica::status)
+    }
+
+    /// Waits until the newest checkpoint is copied, or could not be.
+    pub fn finish_replica(&mut self) {
+        let Some(replica) = &self.replica else { return };
+        replica.settle();
+        if replica.is_behind() {
+            self.replicate();
+        }
+        if let Some(replica) = &self.replica {
+            replica.settle();
+        }
+    }
+
+    /// Removes everything in the state directory, and the directory where it is empty then.
+    ///
+    /// # Errors
+    /// What could not be removed. Checkpoints cannot be restored in any case: the manifest goes first.
+    pub fn destroy(mut self) -> Result<(), CheckpointError> {
+        self.replica = None;
+        let (disk, path) = (self.dir.disk.clone(), self.dir.path.clone());
+        let removed = disk.remove(&self.dir.manifest()).and_then(|()| remove_all(disk.as_ref(), &path));
+        removed.map_err(|error| DiskError::new("cannot remove", &path, &error).into())
+    }
+
+    /// Has the newest checkpoint copied.
+    fn replicate(&mut self) {
+        let (Some(replica), Some(newest)) = (&mut self.replica, self.history.newest()) else { return };
+        let files = self.history.files().map(|(_, used)| used.file);
+        replica.offer(newest.epoch, &self.dir.delta_dir(), files, self.log.part());
     }
 
     /// The seed of the job's key hash, drawn when the directory was created.
@@ -205,10 +268,27 @@ impl CheckpointStore {
         restore::checkpoints(&self.history)
     }
 
+    /// What the coordinator wrote with a retained checkpoint.
+    pub fn meta_of(&self, epoch: Epoch) -> Option<&[u8]> {
+        self.history.find(epoch).map(|retained| retained.meta.as_slice())
+    }
+
     /// Reads a checkpoint: all metadata (verified) and the page maps. Makes sure that its files are there, are its own, and have their
     /// length; the pages themselves are verified when they are read.
     pub fn load(&self, epoch: Epoch) -> Result<RestoredJob, RestoreError> {
         restore::load(self.dir.disk.as_ref(), &self.dir.path, &self.history, self.hash_seed, epoch)
+    }
+
+    /// Retains a checkpoint, and those after it, until it is given free.
+    pub fn pin(&mut self, epoch: Epoch) {
+        self.pinned.push(epoch);
+    }
+
+    /// A checkpoint that was retained for somebody is needed no more.
+    pub fn unpin(&mut self, epoch: Epoch) {
+        if let Some(place) = self.pinned.iter().position(|pinned| *pinned == epoch) {
+            self.pinned.swap_remove(place);
+        }
     }
 
     /// To be called before every start of the shards, the first as well as a restart in this process, with the checkpoint they go on
@@ -254,6 +334,9 @@ impl CheckpointStore {
             self.garbage.extend(
                 paths.map(|(shard, bytes)| (delta_path(&self.dir.delta_dir(), epoch, *shard), *bytes)),
             );
+        } else {
+            self.replica.iter_mut().for_each(Replica::count_commit);
+            self.replicate();
         }
         Ok(CommitReport {
             epoch,
@@ -338,6 +421,11 @@ impl CheckpointStore {
         self.history.files().map(|(_, used)| used.file.bytes()).sum::<u64>() + self.log.bytes()
     }
 
+    /// How many bytes of memory it takes to know where each page of the retained checkpoints lies.
+    pub fn bytes_in_memory(&self) -> u64 {
+        self.history.bytes_in_memory()
+    }
+
     /// Writes the log anew if it is in doubt.
     fn settle(&mut self) -> Result<(), CheckpointError> {
         if !self.log_in_doubt {
@@ -387,7 +475,10 @@ impl CheckpointStore {
         }
         Checkpoint {
             epoch: record.epoch,
-            oldest_retained: self.history.oldest_after(record.epoch, self.retain),
+            oldest_retained: {
+                let oldest = self.history.oldest_after(record.epoch, self.retain);
+                self.pinned.iter().copied().fold(oldest, Epoch::min)
+            },
             sinks_commit: record.sinks_commit,
             fresh_maps: record.fresh_maps,
             meta: record.meta,
@@ -438,6 +529,18 @@ impl CheckpointStore {
     pub(super) fn history(&self) -> &History {
         &self.history
     }
+}
+
+/// Removes a directory with all that is in it.
+fn remove_all(disk: &dyn Disk, path: &Path) -> std::io::Result<()> {
+    for name in disk.list(path)? {
+        let entry = path.join(name);
+        match disk.remove(&entry) {
+            Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => remove_all(disk, &entry)?,
+            result => result?,
+        }
+    }
+    disk.remove_dir(path)
 }
 
 fn delta_path(dir: &Path, epoch: Epoch, shard: ShardId) -> PathBuf {

@@ -1,11 +1,18 @@
 //! What a plan says of itself, for people to read.
 
+mod cuts;
+mod memory;
+
+pub(crate) use memory::Memory;
+
 use std::fmt;
 use std::fmt::Write as _;
 use std::ops::Deref;
 
 use super::drawing::draw;
+use super::guarantee::Path;
 use super::{ExchangeId, OpNode, Plan, Role};
+use crate::checkpoint::CheckpointMode;
 use crate::sink::Delivery;
 use crate::source::Replay;
 
@@ -14,24 +21,43 @@ use crate::source::Replay;
 pub struct Explanation {
     text: String,
     chains: String,
+    checkpoints: String,
+    paths: Vec<Path>,
     drawing: String,
 }
 
 /// What of a job's settings shows in its explanation.
 pub(crate) struct Settings<'a> {
     pub(crate) job: &'a str,
-    pub(crate) checkpoints: bool,
-    pub(crate) ring_bytes: usize,
+    pub(crate) checkpoints: Option<CheckpointMode>,
+    pub(crate) memory: Memory,
 }
 
 impl Explanation {
     pub(crate) fn of(plan: &Plan, settings: &Settings<'_>) -> Explanation {
-        Explanation { text: text(plan, settings), chains: plan.explain(), drawing: draw(plan, settings.job) }
+        Explanation {
+            text: text(plan, settings),
+            chains: plan.explain(),
+            checkpoints: plan.explain_checkpoints(settings.checkpoints),
+            paths: plan.paths(settings.checkpoints),
+            drawing: draw(plan, settings.job),
+        }
     }
 
     /// The chains alone: each with its operators, its exchanges, and what is to be known of an operator.
     pub fn chains(&self) -> &str {
         &self.chains
+    }
+
+    /// What is promised on each path from a source to a sink, and what keeps it from being more.
+    pub fn paths(&self) -> &[Path] {
+        &self.paths
+    }
+
+    /// How checkpoints are taken: for each chain, when it is cut, and how many of its inputs have to say that they have been (each input
+    /// channel of an instance says it once; in Flink it is a barrier that does).
+    pub fn checkpoints(&self) -> &str {
+        &self.checkpoints
     }
 
     /// A drawing of the chains, as an SVG file.
@@ -58,7 +84,11 @@ fn text(plan: &Plan, settings: &Settings<'_>) -> String {
     let shards = plan.shards.count;
     let mut text =
         format!("job {}: {}, a tick is {}\n", settings.job, counted(shards.into(), "shard"), plan.tick);
+    let _ = writeln!(text, "mode: {}", plan.mode.text());
     let _ = writeln!(text, "exactly once end to end: {}", plan.guarantee(settings.checkpoints));
+    for path in plan.paths(settings.checkpoints) {
+        let _ = writeln!(text, "  {} -> {}: {}", path.source, path.sink, path.guarantee);
+    }
     text.push_str("\noperators\n");
     let width = plan.ops.iter().map(|op| op.name.chars().count()).max().unwrap_or(0);
     for (number, op) in plan.ops.iter().enumerate() {
@@ -69,6 +99,13 @@ fn text(plan: &Plan, settings: &Settings<'_>) -> String {
     for line in plan.explain().lines() {
         let _ = writeln!(text, "  {line}");
     }
+    if settings.checkpoints.is_some() && !plan.mode.batch {
+        text.push_str("\nin checkpoints\n");
+        for (op, holds) in implicit_state(plan) {
+            let line = format!("  {:width$}  {}", op.name, holds.join(", "));
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+    }
     text.push_str("\nshards\n");
     for shard in (0..shards).map(crate::element::ShardId) {
         let numbered = plan.chains.iter().enumerate().filter(|(_, chain)| chain.on.contains(shard));
@@ -77,9 +114,11 @@ fn text(plan: &Plan, settings: &Settings<'_>) -> String {
     }
     let rings: usize = (0..plan.exchanges.len()).map(|exchange| rings(plan, ExchangeId(exchange))).sum();
     if rings > 0 {
-        let each = settings.ring_bytes / 1024;
+        let each = settings.memory.ring_bytes / 1024;
         let _ = writeln!(text, "  {} of {each} KiB between them", counted(rings, "ring"));
     }
+    text.push_str("\nmemory\n");
+    text.push_str(&settings.memory.text(rings));
     text
 }
 
@@ -93,11 +132,37 @@ fn kind(op: &OpNode) -> &'static str {
         Role::Source(Replay::Yes) => "source, gives its records again after a failure",
         Role::Source(Replay::No { .. }) => "source, gives its records once",
         Role::Sink(Delivery::Plain) => "sink, shows its output at once",
+        Role::Sink(Delivery::Durable) => "sink, shows its output once it is durable",
         Role::Sink(Delivery::Idempotent) => "sink, takes output again without harm",
         Role::Sink(Delivery::Transactional) => "sink, shows its output with each checkpoint",
         Role::Inner if op.stateful => "keeps state",
         Role::Inner => "",
     }
+}
+
+/// What checkpoints hold of each operator that has something in them, whether the program says so or not.
+fn implicit_state(plan: &Plan) -> Vec<(&OpNode, Vec<&'static str>)> {
+    let mut all = Vec::new();
+    for chain in &plan.chains {
+        for (place, op) in chain.ops.iter().map(|op| &plan.ops[usize::from(op.0)]).enumerate() {
+            let mut holds = Vec::new();
+            match &op.role {
+                Role::Source(_) => holds.extend(["offsets", "event time of partitions"]),
+                _ if place == 0 => holds.extend(["records on their way to it", "event time of inputs"]),
+                _ => {}
+            }
+            if op.stateful && matches!(op.role, Role::Inner) {
+                holds.push("state");
+            }
+            if matches!(op.role, Role::Sink(Delivery::Transactional)) {
+                holds.push("output that is not committed");
+            }
+            if !holds.is_empty() {
+                all.push((op, holds));
+            }
+        }
+    }
+    all
 }
 
 /// How many rings an exchange takes: one for each pair of different shards.
@@ -151,6 +216,7 @@ impl Plan {
     /// How an exchange deals out its records, in a word.
     pub(super) fn label(&self, exchange: ExchangeId) -> String {
         let funnel = if self.funnels.contains(&exchange) { ", ONE SHARD" } else { "" };
-        format!("{}{funnel}", self.exchanges[exchange.0].partitioner.as_str())
+        let sorted = if self.sorts(exchange) { ", SORTED" } else { "" };
+        format!("{}{funnel}{sorted}", self.exchanges[exchange.0].partitioner.as_str())
     }
 }

@@ -1,15 +1,20 @@
 //! Why a job did not start, or ended.
 
 use std::fmt;
+use std::path::PathBuf;
 
+use super::given::SettingConflict;
+use super::poison::PoisonRecord;
 use crate::channel::ChannelError;
 use crate::checkpoint::{GoingBackRefused, RestoreError, StateDirError};
+use crate::disk::DiskError;
 use crate::element::{ShardId, Timestamp};
 use crate::graph::BuildError;
 use crate::runtime::coordinator::CheckpointFailure;
 use crate::runtime::driver::{DriverError, ShardFailure};
 use crate::runtime::placement::PlacementError;
 use crate::runtime::restored::RestoreFailure;
+use crate::savepoint::SavepointError;
 
 /// Why a job did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +27,17 @@ pub enum JobError {
         /// Everything that is wrong with it.
         errors: Vec<BuildError>,
     },
+    /// The program panicked while it built its graph. Nothing was started.
+    #[error("the program of job `{job}` panicked while it built its graph: {message}")]
+    Program {
+        /// The job.
+        job: String,
+        /// The panic's words.
+        message: String,
+    },
+    /// Two settings contradict each other.
+    #[error("{0}; with flink-compat this is a warning")]
+    Conflict(Box<SettingConflict>),
     /// A setting makes no sense.
     #[error("setting `{setting}`: {problem}")]
     Setting {
@@ -50,6 +66,14 @@ pub enum JobError {
         /// Why.
         error: Box<RestoreError>,
     },
+    /// The savepoint to begin with cannot be read.
+    #[error("cannot begin job `{job}` with its savepoint: {error}")]
+    Savepoint {
+        /// The job.
+        job: String,
+        /// Why.
+        error: Box<SavepointError>,
+    },
     /// The newest checkpoint cannot be used, and an older one may not be used without being asked for.
     #[error("{damage}; {refused}")]
     GoingBack {
@@ -76,6 +100,36 @@ pub enum JobError {
         /// The last failure.
         failure: Box<OperatorFailure>,
     },
+    /// The same record, or the timers of the same key, made the job fail again and again, so that it was not started once more.
+    #[error(
+        "job `{job}` FAILED after {restarts} restarts: {record}; mend what fails on it, or see Job::on_poison_record for how to leave it out"
+    )]
+    Poison {
+        /// The job.
+        job: String,
+        /// How often it was started again before.
+        restarts: u32,
+        /// The record.
+        record: Box<PoisonRecord>,
+    },
+    /// A record that is to be left out could not be written down.
+    #[error("a record that makes the job fail cannot be left out: {error}")]
+    Poisoned {
+        /// What refused.
+        error: DiskError,
+    },
+    /// The list of the records that are left out is damaged.
+    #[error(
+        "{} says which records are left out, and is damaged: {problem}; bring it back, or remove it: then they are read again, if the \
+         checkpoint is not behind them",
+        path.display()
+    )]
+    PoisonMarks {
+        /// The list.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        problem: String,
+    },
     /// Checkpoints failed more often in a row than is tolerable, and the restart strategy gave up.
     #[error(
         "job `{job}` FAILED after {restarts} restarts: {tolerable} failed checkpoints in a row are tolerable, this was one more: {failure}"
@@ -100,6 +154,22 @@ pub enum JobError {
         /// How it ended.
         failure: ShardFailure,
     },
+    /// In batch mode: what lies on disk of the job's stages cannot be used.
+    #[error("job `{job}` cannot use its stages: {error}; Job::spill_dir says where they lie")]
+    Stages {
+        /// The job.
+        job: String,
+        /// Why.
+        error: DiskError,
+    },
+    /// State that memory has no room for cannot lie where it should.
+    #[error("job `{job}` cannot leave state on disk: {error}; Job::spill_dir says where it lies")]
+    Spill {
+        /// The job.
+        job: String,
+        /// Why.
+        error: DiskError,
+    },
     /// The engine made a mistake.
     #[error("the engine failed: {message}; this is a bug, please report it")]
     Engine {
@@ -113,6 +183,7 @@ impl JobError {
     pub fn restarts(&self) -> Option<u32> {
         match self {
             JobError::Failed { restarts, .. }
+            | JobError::Poison { restarts, .. }
             | JobError::Checkpoint { restarts, .. }
             | JobError::Shard { restarts, .. } => Some(*restarts),
             _ => None,
@@ -125,7 +196,7 @@ fn list(errors: &[BuildError]) -> String {
 }
 
 /// The failure of an operator, with all that is known of its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OperatorFailure {
     /// The operator's name, where one is to blame.
     pub operator: Option<String>,

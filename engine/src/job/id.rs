@@ -21,6 +21,6 @@ impl fmt::Display for JobId {
 }
 
 /// A number nobody can guess.
-pub(super) fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -137,6 +137,11 @@ impl Lifecycle {
         self.lock().events.iter().cloned().collect()
     }
 
+    /// The number of the newest attempt, from 1; 0 before the first.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.lock().attempt
+    }
+
     /// The job's status has changed.
     pub(crate) fn job(&self, from: JobStatus, to: JobStatus, cause: Option<String>, at: SystemTime) {
         if from != to {

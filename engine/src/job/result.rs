@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::{JobError, Summary};
+use crate::runtime::wake::wake_a_stranger;
 
 /// Where the control thread puts the result.
 #[derive(Default)]
@@ -47,7 +48,7 @@ impl ResultSlot {
         let waker = state.waker.take();
         drop(state);
         self.arrived.notify_all();
-        waker.into_iter().for_each(Waker::wake);
+        waker.into_iter().for_each(wake_a_stranger);
     }
 
     /// Blocks until it has.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::JobId;
+use super::{JobId, LateRecords, OperatorLateRecords};
 use crate::accumulator::Accumulators;
 use crate::runtime::metrics::JobMetrics;
 
@@ -28,6 +28,11 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
+    /// Whether the job has ended, in whichever way.
+    pub fn is_over(self) -> bool {
+        !matches!(self, JobStatus::Created | JobStatus::Running | JobStatus::Restarting)
+    }
+
     pub(crate) fn from_u8(status: u8) -> JobStatus {
         match status {
             0 => JobStatus::Created,
@@ -74,6 +79,8 @@ pub struct Summary {
     pub metrics: JobMetrics,
     /// What its accumulators have come to.
     pub accumulators: Accumulators,
+    /// Which records came too late for its windows and joins.
+    pub late_records: LateRecords,
 }
 
 impl Summary {
@@ -85,7 +92,8 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { job, status, elapsed, driver, guarantee, metrics, accumulators, .. } = self;
+        let Summary { job, status, elapsed, driver, guarantee, metrics, accumulators, late_records, .. } =
+            self;
         let shards = metrics.shards.len();
         writeln!(
             f,
@@ -101,6 +109,10 @@ impl fmt::Display for Summary {
             metrics.records_out(),
             metrics.late_records()
         )?;
+        let late = late_records.operators.iter().filter(|of| of.count > 0);
+        for OperatorLateRecords { operator, count, late_by_max, .. } in late {
+            writeln!(f, "  late       {count} at {operator}, by up to {late_by_max} ticks")?;
+        }
         let checkpoints = &metrics.checkpoints;
         writeln!(
             f,
@@ -112,12 +124,26 @@ impl fmt::Display for Summary {
             checkpoints.last_in_flight_bytes,
             metrics.restarts
         )?;
+        if let Some(replica) = &checkpoints.replica {
+            writeln!(
+                f,
+                "  second copy of checkpoint {}, {} behind, {} failed",
+                replica.last_epoch, replica.lag, replica.failed
+            )?;
+        }
         for (name, total) in accumulators.iter() {
             writeln!(f, "  accumulator {name}: {total}")?;
         }
         for (number, shard) in metrics.shards.iter().enumerate() {
             let total = (shard.busy + shard.idle + shard.backpressured).as_secs_f64().max(f64::MIN_POSITIVE);
             let share = |part: Duration| 100.0 * part.as_secs_f64() / total;
+            if shard.spilled_pages_written > 0 {
+                writeln!(
+                    f,
+                    "  shard {number}    state on disk: {} pages written, {} read back",
+                    shard.spilled_pages_written, shard.spilled_pages_read
+                )?;
+            }
             writeln!(
                 f,
                 "  shard {number}    busy {:.1} %, idle {:.1} %, backpressured {:.1} %; watermark {}; ring {:.0} %; state {} bytes, {} keys; longest loop gap {} us",

@@ -1,143 +1,32 @@
 //! The control thread of a job: drives its attempts on real threads, listens to shards, and waits between attempts.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::answers::Answers;
 use super::attempts::{Attempts, Begun, End};
 use super::error::JobError;
-use super::id::{JobId, random};
-use super::lifecycle::Lifecycle;
+use super::id::random;
+use super::savepoints::{Ending, Savepoints};
 use super::settings::Job;
+use super::shared::{Figures, Shared, Started};
 use super::summary::{JobStatus, Summary};
-use super::{Cancel, EventTime, HotKeys, NoAnswer};
-use crate::accumulator::Accumulators;
+use super::watch::Looking;
 use crate::disk::RealDisk;
-use crate::element::{Nanos, ShardId};
-use crate::graph::Plan;
+use crate::element::{Epoch, Nanos, ShardId};
 use crate::key::HashSeed;
+use crate::limits::IO_BYTES_PER_SHARD;
 use crate::runtime::attempt::Program;
-use crate::runtime::control::{Control, Phase, ShardAnswer, ShardEvent};
+use crate::runtime::control::{Control, Phase, ShardEvent};
 use crate::runtime::coordinator::Coordinator;
-use crate::runtime::driver::{self, RunningShards, ShardSpec};
-use crate::runtime::metrics::{CheckpointMetrics, JobMetrics};
-use crate::runtime::placement::{self, Placement};
-use crate::runtime::stalls::{ShardStall, Watchdog};
+use crate::runtime::driver::{self, DriverKind, RunningShards, ShardSpec};
+use crate::runtime::metrics::MemoryUse;
+use crate::runtime::placement::{self, HeldCores, Placement};
+use crate::runtime::stalls::Watchdog;
 use crate::time::Clock;
 
 /// How often the control thread looks for what nobody tells it of: a cancellation, a dead shard.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// How long a shard has to say how things stand.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What the control thread knows beside the shards' counters.
-#[derive(Default)]
-struct Figures {
-    checkpoints: CheckpointMetrics,
-    restarts: u32,
-    stalls: Vec<ShardStall>,
-}
-
-/// What the handle and the control thread share.
-pub(crate) struct Shared {
-    pub(super) id: JobId,
-    pub(super) lifecycle: Lifecycle,
-    status: AtomicU8,
-    cancel: Cancel,
-    stop: Cancel,
-    control: Mutex<Option<Arc<Control>>>,
-    figures: Mutex<Figures>,
-    plan: OnceLock<Arc<Plan>>,
-    answers: Answers,
-}
-
-impl Shared {
-    pub(super) fn new() -> Shared {
-        Shared {
-            id: JobId::random(),
-            lifecycle: Lifecycle::default(),
-            status: AtomicU8::new(JobStatus::Created as u8),
-            cancel: Cancel::default(),
-            stop: Cancel::default(),
-            control: Mutex::default(),
-            figures: Mutex::default(),
-            plan: OnceLock::new(),
-            answers: Answers::default(),
-        }
-    }
-
-    pub(crate) fn status(&self) -> JobStatus {
-        JobStatus::from_u8(self.status.load(Ordering::Acquire))
-    }
-
-    fn set_status(&self, status: JobStatus, cause: Option<&JobError>) {
-        self.lifecycle.job(self.status(), status, cause.map(JobError::to_string), SystemTime::now());
-        self.status.store(status as u8, Ordering::Release);
-    }
-
-    pub(crate) fn cancel(&self) {
-        self.cancel.ask();
-    }
-
-    pub(crate) fn stop(&self) {
-        self.stop.ask();
-    }
-
-    fn control(&self) -> Option<Arc<Control>> {
-        self.control.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn metrics(&self) -> JobMetrics {
-        let shards = self.control().map(|control| control.counters.iter().map(|of| of.read()).collect());
-        let figures = self.figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        JobMetrics {
-            shards: shards.unwrap_or_default(),
-            checkpoints: figures.checkpoints.clone(),
-            restarts: figures.restarts,
-            stalls: figures.stalls.clone(),
-        }
-    }
-
-    /// Asks all shards how things stand.
-    fn ask(&self) -> Result<Vec<ShardAnswer>, NoAnswer> {
-        let status = self.status();
-        let (JobStatus::Running, Some(control)) = (status, self.control()) else {
-            return Err(NoAnswer::NotRunning { status });
-        };
-        let question = self.answers.question();
-        control.ask(question);
-        let answers = self.answers.wait(question, control.counters.len(), ANSWER_TIMEOUT);
-        answers.map_err(|shard| match self.status() {
-            JobStatus::Running => NoAnswer::Busy { shard, waited: ANSWER_TIMEOUT },
-            status => NoAnswer::NotRunning { status },
-        })
-    }
-
-    pub(crate) fn event_time(&self) -> Result<EventTime, NoAnswer> {
-        let shards = self.ask()?.into_iter().map(|answer| answer.clocks).collect();
-        let plan = self.plan.get().expect("a job that runs has a plan");
-        Ok(EventTime::new(plan.clone(), shards))
-    }
-
-    pub(crate) fn hot_keys(&self) -> Result<HotKeys, NoAnswer> {
-        let shards: Vec<_> = self.ask()?.into_iter().map(|answer| answer.keys).collect();
-        let plan = self.plan.get().expect("a job that runs has a plan");
-        Ok(HotKeys::of(plan, &shards))
-    }
-
-    pub(crate) fn accumulators(&self) -> Result<Accumulators, NoAnswer> {
-        Ok(Accumulators::of(self.ask()?.iter().map(|answer| &answer.accumulators)))
-    }
-
-    pub(crate) fn take_loop_gaps(&self) -> Vec<Duration> {
-        let control = self.control();
-        control
-            .map_or_else(Vec::new, |control| control.counters.iter().map(|of| of.take_loop_gap()).collect())
-    }
-}
 
 /// See the [module](self).
 pub(crate) struct Supervisor {
@@ -150,23 +39,59 @@ pub(crate) struct Supervisor {
     shard_clock: Clock,
     driver: String,
     watchdog: Watchdog,
+    savepoints: Savepoints,
+    looking: Looking,
+    /// The newest checkpoint that is durable and that sinks have been told of, when the last attempt ended.
+    committed: Epoch,
+    /// Other jobs of the process keep off them while they can.
+    _cores: HeldCores,
 }
 
 impl Supervisor {
     /// Checks program and settings, and opens the state directory.
     pub(crate) fn new(job: Job, program: Program, shared: Arc<Shared>) -> Result<Supervisor, JobError> {
-        let placement = placement::place(usize::from(job.shards), job.cores.clone(), job.oversubscribe)?;
+        let (placement, held, overlaps) = placement::place_and_hold(
+            &job.name,
+            usize::from(job.shards),
+            job.cores.clone(),
+            job.oversubscribe,
+        )?;
         if let Some(throttled) = &placement.throttled {
-            tracing::warn!(job = job.name, "{throttled}");
+            tracing::warn!(
+                job = job.name,
+                "{throttled}: each would be stopped for a part of every period; raise the quota, or lower the number of shards"
+            );
+        }
+        // Whoever allows more shards than cores has said that they may share them.
+        for overlap in overlaps.iter().filter(|_| !job.oversubscribe) {
+            tracing::warn!("{overlap}");
         }
         let clock = Clock::wall();
         let shard_clock = job.clock.clone().unwrap_or_else(|| clock.clone());
         let processing = shard_clock.processing_time(job.tick);
         let watchdog = Watchdog::new(job.stall_after);
         let attempts = Attempts::new(job, program, Arc::new(RealDisk), HashSeed(random()), processing)?;
-        // Nobody else sets it.
-        let _ = shared.plan.set(attempts.plan.clone());
-        Ok(Supervisor { attempts, placement, shared, clock, shard_clock, driver: String::new(), watchdog })
+        shared.start(Started {
+            plan: attempts.plan.clone(),
+            seed: attempts.seed,
+            state_dir: attempts.job.state_dir.clone(),
+            cores: placement.cores.clone(),
+            stall_after: attempts.job.stall_after,
+            spills: attempts.job.spills_state,
+        });
+        Ok(Supervisor {
+            attempts,
+            placement,
+            shared,
+            clock,
+            shard_clock,
+            driver: String::new(),
+            watchdog,
+            savepoints: Savepoints::default(),
+            looking: Looking::default(),
+            committed: Epoch(0),
+            _cores: held,
+        })
     }
 
     /// Runs the job to its end.
@@ -188,12 +113,15 @@ impl Supervisor {
                     true => continue,
                     false if self.is_to_end() => JobStatus::Canceled,
                     false => {
+                        self.end(JobStatus::Failed);
                         self.shared.set_status(JobStatus::Failed, Some(&error));
                         tracing::error!(job, "{error}");
                         return Err(error);
                     }
                 },
             };
+            self.end(status);
+            self.publish_figures();
             self.shared.set_status(status, None);
             return Ok(Summary {
                 id: self.shared.id,
@@ -204,8 +132,16 @@ impl Supervisor {
                 guarantee,
                 metrics: self.shared.metrics(),
                 accumulators: self.attempts.accumulators(),
+                late_records: self.attempts.late_records(),
             });
         }
+    }
+
+    /// The job is over: serves whoever still waits for something of it, and tidies up.
+    fn end(&mut self, status: JobStatus) {
+        self.savepoints.end(&self.shared.savepoints, &mut self.attempts, status);
+        self.looking.end(&self.shared.watches, &mut self.attempts, self.committed);
+        self.attempts.end(status);
     }
 
     /// Waits as the strategy says. False where there is to be no further attempt.
@@ -225,6 +161,7 @@ impl Supervisor {
             std::thread::sleep(LOOK_EVERY.min(until.since(self.clock.now())));
         }
         self.publish_figures();
+        self.savepoints.start_again();
         true
     }
 
@@ -233,18 +170,28 @@ impl Supervisor {
         self.shared.cancel.asked() || self.shared.stop.asked()
     }
 
+    /// What the driver has set aside for I/O.
+    fn io_memory(&self) -> MemoryUse {
+        let registers = self.driver == DriverKind::Glommio.to_string();
+        let io = if registers { u64::from(self.attempts.job.shards) * IO_BYTES_PER_SHARD as u64 } else { 0 };
+        MemoryUse { io, ..MemoryUse::default() }
+    }
+
     fn publish_figures(&self) {
-        let mut figures = self.shared.figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *figures = Figures {
-            checkpoints: self.attempts.metrics.clone(),
+        *self.shared.figures() = Figures {
+            checkpoints: self.attempts.checkpoint_metrics(),
             restarts: self.attempts.restarts.done(),
             stalls: self.watchdog.stalls().to_vec(),
+            seen: self.watchdog.seen().collect(),
+            memory: self.attempts.memory() + self.io_memory(),
+            at: Some((self.clock.now(), Instant::now())),
         };
     }
 
     fn attempt(&mut self) -> Result<End, JobError> {
         let Begun { attempt, mut coordinator, from } = self.attempts.begin(self.clock.now())?;
         let control = attempt.control.clone();
+        self.looking.begin(&self.shared.watches, from.unwrap_or_default());
         let (name, shards) = (self.attempts.job.name.as_str(), self.attempts.job.shards);
         self.shared.lifecycle.deploy(name, &self.attempts.plan, shards, SystemTime::now());
         let wait = self.attempts.job.wait;
@@ -258,8 +205,7 @@ impl Supervisor {
         self.shard_clock.wakes(&control.wakers);
         let mut running = driver::start(self.attempts.job.driver, self.shard_clock.clone(), specs.collect())?;
         self.driver = running.driver().to_string();
-        *self.shared.control.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            Some(control.clone());
+        self.shared.run(control.clone());
         self.shared.set_status(JobStatus::Running, None);
         tracing::info!(
             job = self.attempts.job.name,
@@ -268,9 +214,10 @@ impl Supervisor {
             "RUNNING"
         );
         let end = self.watch(&attempt.events, &control, &mut coordinator, &mut running);
+        self.committed = control.committed();
         control.set_phase(match end {
             End::Finished => Phase::Finish,
-            End::Failed(JobError::Failed { .. }, _) => Phase::RunOut,
+            End::Failed(JobError::Failed { .. } | JobError::Poison { .. }, _) => Phase::RunOut,
             End::Failed(..) | End::Canceled | End::Stopped => Phase::Stop,
         });
         if !matches!(end, End::Finished) {
@@ -327,6 +274,16 @@ impl Supervisor {
             }
             if self.shared.cancel.asked() {
                 return End::Canceled;
+            }
+            self.looking.turn(&self.shared.watches, &mut self.attempts, control.committed(), now);
+            match self.savepoints.turn(&self.shared.savepoints, &mut self.attempts, coordinator) {
+                Some(Ending::Stop) => self.shared.stop(),
+                Some(Ending::Drain) => control.drain(),
+                None => {}
+            }
+            if self.shared.stop.asked() && self.attempts.plan.mode.batch {
+                // The stages that are done stay; there is no checkpoint before the end.
+                return End::Stopped;
             }
             if self.shared.stop.asked() {
                 let after = *stops_after.get_or_insert_with(|| {

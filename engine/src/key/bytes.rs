@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // the promises of `KeyPart` are made here
 
 use crate::record::Description;
+use crate::schema::{Type, Types};
 
 use super::part::{KeyPart, KeySink, KeyText, cut, cut_array};
 
@@ -18,8 +19,10 @@ fn take_with_length<'a>(bytes: &mut &'a [u8]) -> &'a [u8] {
     cut(bytes, len as usize)
 }
 
+const BYTE: Type = Type::Int { bits: 8, signed: false };
+
 macro_rules! text_and_bytes {
-    ($($key:ty, $owned:ty, $name:literal, $as_bytes:expr, $from_bytes:expr;)*) => {$(
+    ($($key:ty, $owned:ty, $name:literal, $ty:expr, $as_bytes:expr, $from_bytes:expr;)*) => {$(
         // SAFETY: the length says where the bytes end.
         unsafe impl KeyPart for $key {
             type Owned = $owned;
@@ -38,6 +41,10 @@ macro_rules! text_and_bytes {
 
             fn describe(out: &mut Description) {
                 out.push($name);
+            }
+
+            fn key_type(_: &mut Types) -> Type {
+                $ty
             }
 
             fn show(bytes: &mut &[u8], out: &mut KeyText) {
@@ -68,10 +75,10 @@ fn text(bytes: &[u8]) -> String {
 }
 
 text_and_bytes! {
-    str, String, "String", str::as_bytes, text;
-    String, String, "String", |key| key.as_bytes(), text;
-    [u8], Vec<u8>, "Vec<u8>", |key| key, <[u8]>::to_vec;
-    Vec<u8>, Vec<u8>, "Vec<u8>", |key| key, <[u8]>::to_vec;
+    str, String, "String", Type::Text, str::as_bytes, text;
+    String, String, "String", Type::Text, |key| key.as_bytes(), text;
+    [u8], Vec<u8>, "Vec<u8>", Type::list(BYTE), |key| key, <[u8]>::to_vec;
+    Vec<u8>, Vec<u8>, "Vec<u8>", Type::list(BYTE), |key| key, <[u8]>::to_vec;
 }
 
 // SAFETY: always the same number of bytes.
@@ -91,6 +98,10 @@ unsafe impl<const N: usize> KeyPart for [u8; N] {
 
     fn describe(out: &mut Description) {
         out.push(&format!("[u8; {N}]"));
+    }
+
+    fn key_type(_: &mut Types) -> Type {
+        Type::Array(Box::new(BYTE), N as u64)
     }
 
     fn show(bytes: &mut &[u8], out: &mut KeyText) {

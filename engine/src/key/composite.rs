@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // the promises of `KeyPart` are made here
 
 use crate::record::Description;
+use crate::schema::{Type, Types};
 
 use super::part::{KeyPart, KeySink, KeyText, cut, total_width};
 
@@ -34,6 +35,10 @@ unsafe impl<K: KeyPart> KeyPart for Option<K> {
         out.push(">");
     }
 
+    fn key_type(types: &mut Types) -> Type {
+        Type::option(K::key_type(types))
+    }
+
     fn show(bytes: &mut &[u8], out: &mut KeyText) {
         if bool::take(bytes) {
             out.push("Some(");
@@ -62,6 +67,10 @@ unsafe impl<K: KeyPart + ?Sized> KeyPart for &'static K {
 
     fn describe(out: &mut Description) {
         K::describe(out);
+    }
+
+    fn key_type(types: &mut Types) -> Type {
+        K::key_type(types)
     }
 
     fn show(bytes: &mut &[u8], out: &mut KeyText) {
@@ -109,6 +118,10 @@ macro_rules! tuples {
                     $more::describe(out);
                 )*
                 out.push(")");
+            }
+
+            fn key_type(types: &mut Types) -> Type {
+                Type::Tuple(vec![$first::key_type(types) $(, $more::key_type(types))*])
             }
 
             fn show(bytes: &mut &[u8], out: &mut KeyText) {

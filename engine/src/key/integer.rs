@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // the promises of `KeyPart` are made here
 
 use crate::record::Description;
+use crate::schema::{Type, Types};
 
 use super::part::{KeyPart, KeySink, KeyText, cut_array};
 
@@ -24,6 +25,10 @@ macro_rules! integers {
 
             fn describe(out: &mut Description) {
                 out.push(stringify!($integer));
+            }
+
+            fn key_type(_: &mut Types) -> Type {
+                Type::Int { bits: <$integer>::BITS as u8, signed: <$integer>::MIN != 0 }
             }
 
             fn show(bytes: &mut &[u8], out: &mut KeyText) {
@@ -54,6 +59,10 @@ unsafe impl KeyPart for bool {
         out.push("bool");
     }
 
+    fn key_type(_: &mut Types) -> Type {
+        Type::Bool
+    }
+
     fn show(bytes: &mut &[u8], out: &mut KeyText) {
         out.push(&bool::take(bytes).to_string());
     }
@@ -78,6 +87,10 @@ unsafe impl KeyPart for char {
         out.push("char");
     }
 
+    fn key_type(_: &mut Types) -> Type {
+        Type::Char
+    }
+
     fn show(bytes: &mut &[u8], out: &mut KeyText) {
         out.push(&format!("{:?}", char::take(bytes)));
     }
@@ -96,6 +109,10 @@ unsafe impl KeyPart for () {
 
     fn describe(out: &mut Description) {
         out.push("()");
+    }
+
+    fn key_type(_: &mut Types) -> Type {
+        Type::Unit
     }
 
     fn show(_: &mut &[u8], out: &mut KeyText) {

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // the trait's promises are what unsafe code relies on
 
 use crate::record::Description;
+use crate::schema::{Type, Types};
 
 /// A type with a canonical encoding: a key of its own, and a member of composite keys.
 ///
@@ -34,6 +35,9 @@ pub unsafe trait KeyPart: 'static {
 
     /// Describes the key.
     fn describe(out: &mut Description);
+
+    /// The key as data.
+    fn key_type(types: &mut Types) -> Type;
 
     /// Reads what `put` wrote off the beginning of `bytes`, and says what it is, for people to read.
     fn show(bytes: &mut &[u8], out: &mut KeyText);

@@ -24,6 +24,7 @@ use super::part::{KeyText, cut_array};
 use super::{HashSeed, Key, KeyPart, KeyShape, KeySink};
 use crate::element::{KEY_GROUPS, KeyHash};
 use crate::record::{Layout, key_layout};
+use crate::schema::{KeySchema, Schema};
 
 /// How many leading bits of a hash name its key group.
 const GROUP_BITS: u32 = KEY_GROUPS.trailing_zeros();
@@ -83,8 +84,7 @@ impl<K: Key + ?Sized, S: KeyPart> Sub<K, S> {
         const { assert!(!matches!(Self::PART_BYTES, Some(0))) };
         let mut words = Words { hash: hash.0, word: 0, bits: 0 };
         part.put(&mut words);
-        let below = u64::MAX >> GROUP_BITS;
-        KeyHash((hash.0 & !below) | (words.finish() >> GROUP_BITS))
+        words.with_group_of(hash)
     }
 
     /// What [`Sub::encode_parts`] was given: the part, and hash and encoding of the stream's key.
@@ -93,6 +93,17 @@ impl<K: Key + ?Sized, S: KeyPart> Sub<K, S> {
         let part = S::take(&mut bytes);
         let hash = KeyHash(u64::from_le_bytes(cut_array(&mut bytes)));
         (part, hash, bytes)
+    }
+
+    /// Whether stored bytes are those of a sub-key of this key of the stream.
+    #[inline]
+    pub fn is_of(bytes: &[u8], hash: KeyHash, key: &[u8]) -> bool {
+        let ends = bytes.strip_suffix(key).is_some_and(|rest| rest.ends_with(&hash.0.to_le_bytes()));
+        // A key of variable width may end as another one does together with its hash.
+        ends && (!matches!(K::SHAPE, KeyShape::Var) || {
+            let (_, of_hash, of_key) = Self::split(bytes);
+            (of_hash, of_key) == (hash, key)
+        })
     }
 
     /// The part of stored bytes alone.
@@ -113,6 +124,13 @@ impl Words {
     #[inline]
     fn finish(self) -> u64 {
         if self.bits > 0 { mix(self.word, self.hash) } else { self.hash }
+    }
+
+    /// The hash, in the key group of a key's.
+    #[inline]
+    fn with_group_of(self, hash: KeyHash) -> KeyHash {
+        let below = u64::MAX >> GROUP_BITS;
+        KeyHash((hash.0 & !below) | (self.finish() >> GROUP_BITS))
     }
 }
 
@@ -178,6 +196,17 @@ unsafe impl<K: Key + ?Sized, S: KeyPart> Key for Sub<K, S> {
         let fingerprint = of_bytes(&part.fingerprint.to_le_bytes(), key.fingerprint);
         Layout { text: format!("{} with {}", key.text, part.text), fingerprint }
     }
+
+    fn schema() -> KeySchema {
+        KeySchema { key: K::schema().key, part: Some(Schema::of(S::key_type)) }
+    }
+}
+
+/// The hash of a sub-key, for those who have only the encoding of its part.
+pub(crate) fn hash_sub_key(hash: KeyHash, part: &[u8]) -> KeyHash {
+    let mut words = Words { hash: hash.0, word: 0, bits: 0 };
+    words.put(part);
+    words.with_group_of(hash)
 }
 
 #[cfg(test)]
@@ -215,6 +244,8 @@ mod tests {
         let (of_part, of_hash, of_key) = Sub::<K, S>::split(&bytes);
         assert_eq!((of_hash, of_key), (hash, &key_bytes[..]));
         assert_eq!(of_part, Sub::<K, S>::part(&bytes));
+        assert!(Sub::<K, S>::is_of(&bytes, hash, &key_bytes));
+        assert!(!Sub::<K, S>::is_of(&bytes, KeyHash(!hash.0), &key_bytes));
         let decoded = Sub::<K, S>::decode(sub_hash, &bytes, SEED);
         assert_eq!(decoded, (hash, K::decode(hash, &key_bytes, SEED), of_part));
     }
@@ -231,6 +262,16 @@ mod tests {
             round_trip(word, text.clone());
             round_trip(text.clone(), (text, number));
         }
+    }
+
+    #[test]
+    fn a_key_that_ends_as_another_one_is_not_that_one() {
+        let (hash, key) = ("ada".hash(SEED), b"ada");
+        let longer = [&b"grace"[..], &hash.0.to_le_bytes(), key].concat();
+        let mut bytes = Vec::new();
+        Sub::<[u8], u64>::encode_parts(longer.hash(SEED), &longer, &7, &mut bytes);
+        assert!(!Sub::<[u8], u64>::is_of(&bytes, hash, key));
+        assert!(Sub::<[u8], u64>::is_of(&bytes, longer.hash(SEED), &longer));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use super::OpId;
 use super::failure::Failure;
 use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
+use super::suspects::Blamed;
 use crate::arena::Arena;
 use crate::channel::Inlet;
+use crate::disk::{DiskDone, ShardDisk};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::Port;
 use crate::runtime::metrics::Gauges;
@@ -63,6 +65,14 @@ impl Segment for Absent {
         self
     }
 
+    fn use_disk(&mut self, _: &mut dyn ShardDisk) -> Result<bool, Box<Failure>> {
+        Ok(false)
+    }
+
+    fn on_disk(&mut self, done: DiskDone) -> Option<DiskDone> {
+        Some(done)
+    }
+
     fn trim(&mut self, _: Epoch) -> Result<(), Box<Failure>> {
         Ok(())
     }
@@ -75,8 +85,8 @@ impl Segment for Absent {
 
     fn aborted(&mut self, _: Epoch) {}
 
-    fn blame_record(&mut self, _: usize) -> Option<String> {
-        None
+    fn blame_record(&mut self, _: usize) -> Blamed {
+        Blamed::default()
     }
 
     fn clock_report(&self, _: Nanos) -> Option<ClockReport> {

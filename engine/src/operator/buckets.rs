@@ -52,14 +52,14 @@ use super::typed::shown_key;
 use super::{OpId, Push, owned_items};
 use crate::arena::Arena;
 use crate::channel::Batch;
-use crate::element::{Epoch, Timestamp};
+use crate::element::{Epoch, KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::Table;
 use crate::timers::{Due, TimerQueue};
-use crate::window::{TimeDomain, TimeWindow, TimerChange};
+use crate::window::{LateLedger, TimeDomain, TimeWindow, TimerChange};
 use context::{WindowStates as States, WindowTables};
 use sessions::Sessions;
 use slot::{Slot, SlotOf};
@@ -104,6 +104,8 @@ where
     kept: Option<Kept<K, G::State>>,
     progress: Progress,
     processing: Timestamp,
+    /// The timers of processing time fire for the last time: none is set any more.
+    last_call: bool,
     scratch: Scratch,
     out: Vec<(F::Out, Timestamp)>,
     types: PhantomData<fn() -> I>,
@@ -161,6 +163,7 @@ where
             kept: None,
             progress: Progress::default(),
             processing: Timestamp::MIN,
+            last_call: false,
             scratch: Scratch::default(),
             out: Vec::new(),
             types: PhantomData,
@@ -250,6 +253,27 @@ where
         self.kept.as_ref()?.processing.first()
     }
 
+    fn fire_waiting<P: Push<FromExchange<Self>>>(&mut self, push: &mut P) -> Firing {
+        self.last_call = true;
+        self.fire(TimeDomain::Processing, Timestamp::MAX, push)
+    }
+
+    fn end_key<P: Push<FromExchange<Self>>>(&mut self, _: (KeyHash, &[u8]), _: &mut P) {
+        self.last_call = false;
+        self.progress.begin_anew();
+        let kept = self.kept.as_mut().expect("open comes first");
+        let arena = kept.store.arena();
+        // What is left is that of windows without an end.
+        self.contents.clear_all(arena);
+        kept.tables.tables.clear_those(arena, |_| true);
+        if let Some(triggers) = kept.triggers.as_mut().filter(|triggers| !triggers.is_empty()) {
+            triggers.clear(arena);
+        }
+        if let Some(sessions) = kept.sessions.as_mut().filter(|sessions| !sessions.table.is_empty()) {
+            sessions.table.clear(arena);
+        }
+    }
+
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
         let kept = self.kept.as_ref()?;
         let mut saved = Saved::default();
@@ -269,12 +293,12 @@ where
         self.kept.as_mut().map(|kept| kept.store.arena())
     }
 
-    fn late_records(&self) -> u64 {
-        self.progress.late_records()
+    fn late_ledger(&self) -> Option<&LateLedger> {
+        Some(&self.progress.late)
     }
 
     fn gauge(&self, gauges: &mut Gauges) {
-        gauges.late_records += self.progress.late_records();
+        gauges.late_records += self.progress.late.count();
         gauges.unassigned_records += self.progress.unassigned;
         gauges.keys += self.contents.windows();
     }

@@ -118,6 +118,10 @@ impl Outlets {
         }
     }
 
+    pub(crate) fn holds_back(&self) -> bool {
+        self.lanes.iter().any(Outlet::holds_back)
+    }
+
     pub(crate) fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
         let (from, to_name, op, port) = (self.shard, &self.to_name, self.op, self.to.1);
         for (number, lane) in self.lanes.iter_mut().enumerate() {
@@ -135,6 +139,8 @@ impl Outlets {
     pub(crate) fn gauge(&self, gauges: &mut Gauges) {
         for lane in &self.lanes {
             gauges.ring(lane.fill());
+            gauges.memory.rings += lane.ring_bytes();
+            gauges.memory.batches += lane.batch_bytes();
         }
     }
 }
@@ -166,6 +172,9 @@ macro_rules! exchange_control {
         }
         fn end(&mut self) -> Result<(), Box<Failure>> {
             self.outlets.each(Outlet::end)
+        }
+        fn holds_back(&self) -> bool {
+            self.outlets.holds_back()
         }
         fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
             self.outlets.switch(epoch, snapshot)

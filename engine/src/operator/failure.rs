@@ -11,10 +11,13 @@ use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
 
 use super::OpId;
+use super::suspects::Blamed;
 use crate::element::{KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
+use crate::sort::SortError;
 use crate::state::StateError;
 
 /// What made an operator fail.
@@ -42,8 +45,8 @@ impl Cause {
     /// State could not be read or written.
     pub(crate) fn state(error: StateError) -> Cause {
         match error {
-            // The same records would fill it again.
-            StateError::StateBudgetExceeded { .. } => Cause::fatal(error),
+            // The same records would fill it again, and the savepoint stays what it is.
+            StateError::StateBudgetExceeded { .. } | StateError::Import { .. } => Cause::fatal(error),
             _ => Cause::engine(error),
         }
     }
@@ -100,17 +103,19 @@ pub struct Failure {
     pub event_time: Option<Timestamp>,
     /// The key of the record, or of the timer that fired.
     pub key: Option<String>,
+    /// What the chain with this operator at its head says of the record.
+    pub(crate) blamed: Option<(OpId, Blamed)>,
 }
 
 impl Failure {
     /// A failure of an operator that no record is to blame for.
     pub(crate) fn of(op: OpId, cause: impl Into<Cause>) -> Failure {
-        Failure { op: Some(op), cause: cause.into(), place: None, event_time: None, key: None }
+        Failure { op: Some(op), cause: cause.into(), place: None, event_time: None, key: None, blamed: None }
     }
 
     /// A failure that no operator is to blame for.
     pub(crate) fn without_operator(cause: Cause) -> Box<Failure> {
-        Box::new(Failure { op: None, cause, place: None, event_time: None, key: None })
+        Box::new(Failure { op: None, cause, place: None, event_time: None, key: None, blamed: None })
     }
 
     /// What is damaged, where a page of a checkpoint is to blame.
@@ -118,6 +123,15 @@ impl Failure {
         let Cause::Engine { error, .. } = &self.cause else { return None };
         match error.downcast_ref::<StateError>()? {
             damaged @ (StateError::Load { .. } | StateError::Corrupt { .. }) => Some(damaged.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The file of a stage that is damaged, where that is to blame.
+    pub(crate) fn damaged_run(&self) -> Option<PathBuf> {
+        let Cause::Engine { error, .. } = &self.cause else { return None };
+        match error.downcast_ref::<SortError>()? {
+            SortError::Damaged { path, .. } => Some(path.clone()),
             _ => None,
         }
     }
@@ -309,8 +323,15 @@ pub(crate) fn catch<R>(run: impl FnOnce() -> Result<R, Box<Failure>>) -> Result<
         Err(panic) => (noted.op, Cause::Panic(panic_message(&*panic))),
     };
     let key = KEY.with(Cell::take);
-    let failure = Failure { op, cause, place: None, event_time: noted.record.map(|(_, at)| at), key };
+    let event_time = noted.record.map(|(_, at)| at);
+    let failure = Failure { op, cause, place: None, event_time, key, blamed: None };
     Err((Box::new(failure), noted.record.map(|(index, _)| index)))
+}
+
+/// Drops one after the other, and gives back the first panic: a second one while the first unwinds would end the process.
+pub(crate) fn drop_each<T>(all: Vec<T>) -> std::thread::Result<()> {
+    let dropped = all.into_iter().map(|one| catch_unwind(AssertUnwindSafe(|| drop(one))));
+    dropped.collect::<Vec<_>>().into_iter().collect()
 }
 
 /// The words of a panic.

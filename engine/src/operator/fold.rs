@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::failure::{BatchCursor, Blame, Cause, Failure, raise};
+use super::failure::{BatchCursor, Blame, Cause, Cursor, Failure, raise};
 use super::inputs::One;
 use super::keyed::{Fed, FromExchange, Operator};
 use super::keyed_state::KeyedState;
@@ -11,10 +11,11 @@ use super::typed::{BatchOf, shown_key};
 use super::{OpId, Push, owned_items};
 use crate::arena::Arena;
 use crate::channel::Batch;
-use crate::element::Epoch;
+use crate::element::{Epoch, KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::record::{Record, View};
 use crate::runtime::metrics::Gauges;
+use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::snapshot::OperatorSnapshot;
 
 /// How one record changes what is kept for its key.
@@ -118,18 +119,40 @@ impl<T: Record, F: Fn(&mut T, T) + 'static> Rule<T> for Reduce<F> {
     }
 }
 
-/// The operator of all running folds.
+/// The operator of all running folds. In batch mode they give out what they come to, and nothing on the way there.
 pub struct KeyedFold<T: Record, K: Key + ?Sized, R: Rule<T>, E> {
     op: OpId,
     rule: R,
     seed: HashSeed,
     state: Option<KeyedState<K, R::Acc>>,
+    /// Whether keys come one after the other.
+    by_key: bool,
+    /// What the key at hand has come to, and the event time of its last record, where keys come one after the other.
+    current: Option<(R::Acc, Timestamp)>,
     types: PhantomData<fn() -> (T, E)>,
 }
 
 impl<T: Record, K: Key + ?Sized, R: Rule<T>, E> KeyedFold<T, K, R, E> {
     pub(crate) fn new(op: OpId, rule: R) -> Self {
-        KeyedFold { op, rule, seed: HashSeed(0), state: None, types: PhantomData }
+        let (by_key, current) = (false, None);
+        KeyedFold { op, rule, seed: HashSeed(0), state: None, by_key, current, types: PhantomData }
+    }
+
+    /// Takes in records of the key at hand.
+    fn take(&mut self, batch: &BatchOf<'_, T>) {
+        let (op, rule) = (self.op, &self.rule);
+        let mut cursor = Cursor::new();
+        for (index, &at) in batch.timestamps().iter().enumerate() {
+            (cursor.index, cursor.at) = (index, at);
+            let record = batch.record(index);
+            match &mut self.current {
+                Some((acc, last)) => {
+                    Blame::on(op, || rule.next(acc, record));
+                    *last = at;
+                }
+                empty => *empty = Some((Blame::on(op, || rule.first(record)), at)),
+            }
+        }
     }
 }
 
@@ -150,11 +173,15 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>, E: Emit<K, R::Acc>> Operator for Ke
 
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
         self.seed = context.seed;
+        self.by_key = context.plan.mode.batch;
         self.state = Some(KeyedState::open(context, self.op, "value")?);
         Ok(())
     }
 
     fn batch<P: Push<FromExchange<Self>>>(&mut self, batch: &BatchOf<'_, T>, push: &mut P) {
+        if self.by_key {
+            return self.take(batch);
+        }
         let (op, seed, rule) = (self.op, self.seed, &self.rule);
         let (table, arena) = self.state.as_mut().expect("open comes before the first batch").parts();
         let (timestamps, hashes) = (batch.timestamps(), batch.hashes());
@@ -181,12 +208,22 @@ impl<T: Record, K: Key + ?Sized, R: Rule<T>, E: Emit<K, R::Acc>> Operator for Ke
         }
     }
 
+    fn end_key<P: Push<FromExchange<Self>>>(&mut self, (hash, key): (KeyHash, &[u8]), push: &mut P) {
+        if let Some((acc, at)) = self.current.take() {
+            push.push(E::out(|| K::decode(hash, key, self.seed), &acc), at);
+        }
+    }
+
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
         self.state.as_ref().map(KeyedState::snapshot)
     }
 
     fn arena(&mut self) -> Option<&mut Arena> {
         self.state.as_mut().map(KeyedState::arena)
+    }
+
+    fn read_state(&mut self, read: &StateRead) -> Read {
+        self.state.as_mut().map_or(Read::NoSuchState(Vec::new()), |state| state.read(read))
     }
 
     fn gauge(&self, gauges: &mut Gauges) {

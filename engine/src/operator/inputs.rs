@@ -7,6 +7,7 @@ use super::typed::{BatchOf, trust};
 use crate::channel::Batch;
 use crate::element::Timestamp;
 use crate::record::{Layout, Record};
+use crate::savepoint::RecordType;
 
 /// The types of an operator's inputs.
 ///
@@ -21,6 +22,9 @@ pub trait Inputs: 'static {
 
     /// The layouts of the records of so many inputs.
     fn layouts(ports: usize) -> Vec<Layout>;
+
+    /// The types of the records of so many inputs.
+    fn types(ports: usize) -> Vec<RecordType>;
 }
 
 /// One stream.
@@ -37,6 +41,10 @@ impl<T: Record> Inputs for One<T> {
     fn layouts(_: usize) -> Vec<Layout> {
         vec![T::layout()]
     }
+
+    fn types(_: usize) -> Vec<RecordType> {
+        vec![RecordType::of::<T>()]
+    }
 }
 
 /// Any number of streams of one type: batches come with the number of their stream.
@@ -52,6 +60,10 @@ impl<T: Record> Inputs for Many<T> {
 
     fn layouts(ports: usize) -> Vec<Layout> {
         vec![T::layout(); ports]
+    }
+
+    fn types(ports: usize) -> Vec<RecordType> {
+        vec![RecordType::of::<T>(); ports]
     }
 }
 
@@ -90,6 +102,10 @@ macro_rules! of_several {
 
             fn layouts(_: usize) -> Vec<Layout> {
                 vec![$($record::layout()),+]
+            }
+
+            fn types(_: usize) -> Vec<RecordType> {
+                vec![$(RecordType::of::<$record>()),+]
             }
         }
     };

@@ -26,13 +26,15 @@ use super::segment::{OpenContext, Tail};
 use super::typed::{BatchOf, trust};
 use super::views::{Viewed, hand_on, viewed_items};
 use super::{Chain, OpId, Push};
-use crate::channel::{ChannelError, Frame, Inlet, Outlet, Peek};
-use crate::checkpoint::codec::{Reader, Writer};
+use crate::channel::{BatchShape, ChannelError, Frame, Inlet, Outlet, Peek};
+use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{Epoch, KeyHash, Timestamp};
+use crate::graph::Port;
 use crate::key::Key;
 use crate::record::{Record, View};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::{OperatorSnapshot, ShardSnapshot, StateSnapshot};
+use crate::savepoint::{Form, RecordType, save_frames};
 use crate::time::Signal;
 
 /// What the two ends of a loop share on a shard.
@@ -91,7 +93,9 @@ impl<T: Record> Iterate<T> {
             let waiting = words.u64("records given back").map_err(Cause::fatal)?;
             let frames = words.bytes("frames").map_err(Cause::fatal)?;
             words.finish().map_err(Cause::fatal)?;
-            inlet.restore(frames).map_err(Cause::fatal)?;
+            let of = (RecordType::of::<T>(), BatchShape::unkeyed::<T>());
+            let frames = restored.frames(&self.name, Port(0), frames, of).map_err(Cause::fatal)?;
+            inlet.restore(&frames).map_err(Cause::fatal)?;
             self.lane.waiting.set(self.lane.waiting.get() + waiting);
         }
         Ok(())
@@ -111,12 +115,14 @@ impl<T: Record> Iterate<T> {
     /// What has been given back and not been taken, in frames. The lane goes over to the epoch.
     fn save(&mut self, epoch: Epoch) -> Result<Vec<u8>, ChannelError> {
         let Some(inlet) = &mut self.inlet else { return Ok(Vec::new()) };
+        let mut unsent = Vec::new();
+        if let Some(outlet) = &mut *self.lane.outlet.borrow_mut() {
+            outlet.switch(epoch, &mut unsent)?;
+        }
         inlet.switch(epoch)?;
         while !inlet.capture_some(usize::MAX) {}
         let mut frames = inlet.take_capture().unwrap_or_default();
-        if let Some(outlet) = &mut *self.lane.outlet.borrow_mut() {
-            outlet.switch(epoch, &mut frames)?;
-        }
+        frames.append(&mut unsent);
         Ok(frames)
     }
 }
@@ -139,6 +145,7 @@ impl<T: Record> Operator for Iterate<T> {
         self.over = context.loops_over.clone();
         self.lane.has_head.set(true);
         self.inlet = self.lane.inlet.borrow_mut().take();
+        context.types.form(&self.name, Form::Words(Arc::new(portable_words::<T>)));
         self.restore(context).map_err(|cause| Box::new(Failure::of(self.op, cause)))
     }
 
@@ -205,6 +212,21 @@ impl<T: Record> Operator for Iterate<T> {
         Some(OperatorSnapshot { operator, states: vec![given_back], data: words.into_bytes(), arena: 0 })
     }
 }
+
+/// The words with values in the place of frames.
+fn portable_words<T: Record>(words: &[u8]) -> Result<Vec<u8>, String> {
+    let words_of = |error: CodecError| error.to_string();
+    let mut input = Reader::new(words);
+    let head = input.raw("watermark, idle mark, number of records", HEAD_BYTES).map_err(words_of)?;
+    let frames = input.bytes("frames").map_err(words_of)?;
+    let records = save_frames(frames, &BatchShape::unkeyed::<T>(), RecordType::of::<T>())?;
+    let mut out = Writer::new();
+    out.put_raw(head).put_bytes(&records);
+    Ok(out.into_bytes())
+}
+
+/// What stands before the frames.
+const HEAD_BYTES: usize = 17;
 
 /// The end of a loop: gives records back.
 pub(crate) struct Feedback<T> {

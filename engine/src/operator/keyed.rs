@@ -12,13 +12,18 @@ use crate::graph::{ExchangeId, Lanes, Partitioner};
 use crate::key::{HashSeed, Key};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
+use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::time::{Side, Signal};
+use crate::window::LateLedger;
 
 mod hot_keys;
+mod late_report;
 mod segment;
+mod sorted;
 
 pub(crate) use hot_keys::SeenKeys;
+pub(crate) use late_report::LateReport;
 
 use segment::{OpenPort, OperatorSegment};
 
@@ -99,6 +104,22 @@ pub trait Operator: Fed {
     fn watermark<P: Push<FromExchange<Self>>>(&mut self, at: Timestamp, push: &mut P) -> Firing {
         let _ = (at, push);
         Firing::Done
+    }
+
+    /// Whether batch mode brings together the records of a key for it, where they come by key: whether it keeps anything for keys.
+    const BY_KEY: bool = true;
+
+    /// Batch mode: the key at hand, the only one that anything is kept for, has no more records, and event time has come to its end. Does a
+    /// bounded piece of what waits for the clock, whatever that says.
+    fn fire_waiting<P: Push<FromExchange<Self>>>(&mut self, push: &mut P) -> Firing {
+        let _ = push;
+        Firing::Done
+    }
+
+    /// Batch mode: all that the end of a key makes due has been done. Gives out what it gives out only then, and forgets the key: event time
+    /// begins anew with the next one.
+    fn end_key<P: Push<FromExchange<Self>>>(&mut self, key: (KeyHash, &[u8]), push: &mut P) {
+        let _ = (key, push);
     }
 
     /// How many ticks older than event time what it gives out may be. The watermark that goes on is so much less, that nothing be late behind
@@ -197,9 +218,20 @@ pub trait Operator: Fed {
         None
     }
 
+    /// What one of its states holds, as far as it can be read from outside.
+    fn read_state(&mut self, read: &StateRead) -> Read {
+        let _ = read;
+        Read::NoSuchState(Vec::new())
+    }
+
+    /// What it knows of records that came too late for it. None where none can.
+    fn late_ledger(&self) -> Option<&LateLedger> {
+        None
+    }
+
     /// How many records came too late for it.
     fn late_records(&self) -> u64 {
-        0
+        self.late_ledger().map_or(0, LateLedger::count)
     }
 
     /// Adds its figures.
@@ -237,14 +269,15 @@ impl<H: Operator> Chain for FromExchange<H> {
 
     fn drive<P: Push<Self>>(self, lanes: &mut dyn Lanes, push: P) -> Driven {
         let mut inlets = Vec::new();
-        let mut ports = Vec::new();
+        let (mut ports, mut plans) = (Vec::new(), Vec::new());
         for end in self.ends {
             let first = inlets.len();
             inlets.extend(lanes.inlets(end.exchange, end.shape)?);
             let side = Side { inputs: inlets.len() - first, producers: lanes.producers(end.exchange) };
             let from = lanes.lanes_to(end.exchange);
+            plans.push(lanes.sorter(end.exchange));
             ports.push(OpenPort { first, side, end, from });
         }
-        Ok(Box::new(OperatorSegment::new(self.head, push, inlets, ports)))
+        Ok(Box::new(OperatorSegment::new(self.head, push, inlets, ports, plans)))
     }
 }

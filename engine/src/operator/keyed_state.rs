@@ -7,17 +7,17 @@ use super::OpId;
 use super::failure::{Cause, Failure};
 use super::segment::OpenContext;
 use super::store::{Contents, Opening, Store};
-use crate::arena::{Arena, ArenaConfig, StateName, TableId};
+use crate::arena::{Arena, ArenaConfig, MemoryBudget, StateName, TableId};
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{KeyGroups, KeyHash, ShardId};
-use crate::key::Key;
+use crate::key::{Key, Sub};
 use crate::record::{Layout, Record};
+use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::restored::{RestoreFailure, Restored};
 use crate::runtime::snapshot::{OperatorSnapshot, StateSnapshot};
-use crate::state::{StateError, Table, TableMeta};
-
-/// How many pages a walk through another shard's table reads at a time.
-const IMPORT_PAGES: usize = 64;
+use crate::runtime::spill_dir::SpillDir;
+use crate::savepoint::Portable;
+use crate::state::{OldTables, StateError, Table, TableMeta};
 
 /// An operator has two states of one name.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,8 @@ struct StateTwice {
 /// The states of an operator: tables of any types, in an arena of its own.
 pub(crate) struct OperatorState {
     arena: Arena,
+    /// Where state lies that memory has no room for, and what memory there is.
+    spill: Option<(Arc<SpillDir>, MemoryBudget)>,
     operator: String,
     mine: KeyGroups,
     declared: Vec<StateSnapshot>,
@@ -48,13 +50,30 @@ pub(crate) struct State<K: ?Sized, V> {
 
 /// The state of an operator on a shard of the time before a rescaling.
 pub(crate) struct OldShard {
-    arena: Arena,
+    from: Origin,
     groups: KeyGroups,
 }
 
-impl OldShard {
-    pub(crate) fn arena(&mut self) -> &mut Arena {
-        &mut self.arena
+/// Where it lies.
+enum Origin {
+    Pages(Box<Arena>),
+    Savepoint(Portable, ShardId),
+}
+
+impl OldTables for OldShard {
+    fn each<K: Key + ?Sized, V: Record, E: From<StateError>>(
+        &mut self,
+        name: &StateName,
+        table: TableMeta,
+        hashes: (KeyHash, KeyHash),
+        each: impl FnMut(KeyHash, &[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match &mut self.from {
+            Origin::Pages(arena) => arena.each::<K, V, E>(name, table, hashes, each),
+            Origin::Savepoint(portable, shard) => {
+                portable.each_archived::<K, V, E>((name, *shard, table.id), hashes, each)
+            }
+        }
     }
 }
 
@@ -62,7 +81,7 @@ impl OperatorState {
     /// Makes or restores the arena of an operator.
     pub(crate) fn open(context: &OpenContext, op: OpId) -> Result<Self, Box<Failure>> {
         let operator = context.name(op).to_owned();
-        let config = ArenaConfig { budget: context.budget.clone(), ..ArenaConfig::new(&operator) };
+        let config = context.arena_config(&operator);
         let saved = context.restored.as_ref().filter(|restored| restored.keeps_pages());
         let saved = saved.and_then(|restored| Some((restored, restored.operator(context.shard, &operator)?)));
         let arena = match saved {
@@ -72,7 +91,8 @@ impl OperatorState {
         let arena = arena.map_err(|error| Box::new(Failure::of(op, Cause::state(error))))?;
         let (instance, instances) = context.instance();
         let mine = KeyGroups::of_shard(instance, instances);
-        Ok(OperatorState { arena, operator, mine, declared: Vec::new(), let_go: Vec::new() })
+        let spill = context.spill.clone().map(|dir| (dir, context.budget.clone()));
+        Ok(OperatorState { arena, spill, operator, mine, declared: Vec::new(), let_go: Vec::new() })
     }
 
     /// Says that the operator has a state. Its layouts are compared with what the checkpoint was written with.
@@ -85,7 +105,14 @@ impl OperatorState {
             let (operator, state) = (self.operator.clone(), state.to_owned());
             return Err(Cause::fatal(StateTwice { operator, state }));
         }
+        context.types.table::<K, V>(&self.operator, state);
         let now = StateSnapshot { state: state.to_owned(), key: K::layout(), value: V::layout() };
+        if let Some(portable) = context.restored.as_ref().and_then(|restored| restored.portable()) {
+            let changes = portable.changes(&self.operator, state, &K::schema(), &V::schema());
+            changes.map_err(Cause::fatal)?;
+            self.declared.push(now);
+            return Ok(State { name: StateName::new(&self.operator, state), types: PhantomData });
+        }
         for (_, snapshot) in context.restored.iter().flat_map(|restored| restored.operators(&self.operator)) {
             for then in snapshot.states.iter().filter(|then| then.state == state) {
                 self.compare("keys", then, &then.key, &now.key)?;
@@ -94,6 +121,27 @@ impl OperatorState {
         }
         self.declared.push(now);
         Ok(State { name: StateName::new(&self.operator, state), types: PhantomData })
+    }
+
+    /// Says that the operator has timers, of which a checkpoint holds their keys.
+    pub(crate) fn declare_timers<K: Key + ?Sized>(
+        &mut self,
+        context: &OpenContext,
+        state: &str,
+    ) -> Result<(), Cause> {
+        if let Some(portable) = context.restored.as_ref().and_then(|restored| restored.portable()) {
+            let key = Sub::<K, i64>::schema();
+            portable.changes(&self.operator, state, &key, &<() as Record>::schema()).map_err(Cause::fatal)?;
+            self.declared.push(StateSnapshot {
+                state: state.to_owned(),
+                key: K::layout(),
+                value: <() as Record>::layout(),
+            });
+        } else {
+            self.declare::<K, ()>(context, state)?;
+        }
+        context.types.timers::<K>(&self.operator, state);
+        Ok(())
     }
 
     fn compare(
@@ -124,6 +172,15 @@ impl OperatorState {
         };
         match saved.find(is_unknown) {
             None => Ok(()),
+            Some(unknown) if context.restored.iter().any(|restored| restored.leaves_behind()) => {
+                let (operator, state) = (&self.operator, &unknown.state);
+                tracing::warn!(
+                    operator,
+                    state,
+                    "the program does not have the state any more: it is left behind"
+                );
+                Ok(())
+            }
             Some(unknown) => Err(Cause::fatal(RestoreFailure::UnknownState {
                 operator: self.operator.clone(),
                 state: unknown.state.clone(),
@@ -172,9 +229,18 @@ impl OperatorState {
         shard: ShardId,
         snapshot: &OperatorSnapshot,
     ) -> Result<OldShard, StateError> {
-        // What is copied is charged to the job's budget; what it is copied from is gone in a moment.
-        let arena = restored.arena(shard, snapshot.arena, ArenaConfig::new(&self.operator))?;
-        Ok(OldShard { arena, groups: restored.key_groups(&self.operator, shard) })
+        let from = match restored.portable() {
+            Some(portable) => Origin::Savepoint(portable.clone(), shard),
+            // What is copied is charged to the job's budget; what it is copied from is gone in a moment, but may be larger than memory.
+            None => {
+                let mut config = ArenaConfig::new(&self.operator);
+                if let Some((dir, budget)) = &self.spill {
+                    config = ArenaConfig { budget: budget.clone(), spill: Some(dir.place()), ..config };
+                }
+                Origin::Pages(Box::new(restored.arena(shard, snapshot.arena, config)?))
+            }
+        };
+        Ok(OldShard { from, groups: restored.key_groups(&self.operator, shard) })
     }
 
     /// Takes over the entries of an old shard's table that belong to this shard.
@@ -212,18 +278,27 @@ impl OperatorState {
         meta: TableMeta,
         (first, last): (KeyHash, KeyHash),
     ) -> Result<(), StateError> {
-        let table = Table::<K, V>::restore(&mut old.arena, meta, &state.name)?;
-        let mut next = Some(first);
-        let mut moved: Vec<(KeyHash, Vec<u8>, Vec<u8>)> = Vec::new();
-        while let Some(from) = next.filter(|from| *from <= last) {
-            next = table.walk_raw(&mut old.arena, from, last, IMPORT_PAGES, |hash, key, value| {
-                moved.push((hash, key.to_vec(), value.to_vec()));
-            })?;
-            for (hash, key, value) in moved.drain(..) {
-                into.insert_raw(&mut self.arena, hash, &key, &value)?;
-            }
+        old.each::<K, V, StateError>(&state.name, meta, (first, last), |hash, key, value| {
+            self.arena.make_room()?;
+            into.insert_raw(&mut self.arena, hash, key, value).map(drop)
+        })
+    }
+
+    /// Whether somebody who reads a state from outside has the right types. `readable`: the states that can be read so.
+    pub(crate) fn check_read<'a>(
+        &self,
+        read: &StateRead,
+        readable: impl Iterator<Item = &'a str>,
+    ) -> Result<(), Read> {
+        let readable: Vec<&str> = readable.collect();
+        let declared = self.declared.iter().find(|declared| *declared.state == *read.state);
+        let Some(declared) = declared.filter(|_| readable.contains(&&*read.state)) else {
+            return Err(Read::NoSuchState(readable.into_iter().map(str::to_owned).collect()));
+        };
+        if (declared.key.fingerprint, declared.value.fingerprint) == read.layouts {
+            return Ok(());
         }
-        Ok(())
+        Err(Read::OtherTypes { key: declared.key.clone(), value: declared.value.clone() })
     }
 
     /// What a checkpoint has to know, beside the operator's own words.
@@ -261,6 +336,15 @@ impl<K: Key + ?Sized, V: Record> KeyedState<K, V> {
 
     pub(crate) fn len(&self) -> u64 {
         self.table.len()
+    }
+
+    /// What it holds under a key, for somebody outside.
+    pub(crate) fn read(&mut self, read: &StateRead) -> Read {
+        if let Err(refused) = self.store.check_read(read, [self.name].into_iter()) {
+            return refused;
+        }
+        let got = self.table.get_raw(self.store.arena(), read.hash, &read.key, <[u8]>::to_vec);
+        got.map_or_else(|error| Read::Failed(error.to_string()), Read::Value)
     }
 
     /// What a checkpoint has to know.

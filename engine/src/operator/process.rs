@@ -70,6 +70,7 @@ pub use folding_state::{AggregatingAt, AggregatingState, ReducingAt, ReducingSta
 pub use keyed::{KeyedProcess, KeyedProcessing};
 pub use list_state::{ListAt, ListState};
 pub use map_state::{MapAt, MapKey, MapState};
+pub(crate) use operator_state::saved_lists;
 pub use operator_state::{OperatorState, OperatorStates, Redistribution};
 pub use plain::{CoProcess, CoProcessing, FlatMapBoth, MapBoth, Process, ProcessContext, Processing};
 pub use states::{States, ValueState};

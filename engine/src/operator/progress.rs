@@ -12,7 +12,8 @@ pub(crate) struct Progress {
     pub(crate) watermark: Timestamp,
     /// Records that belonged nowhere.
     pub(crate) unassigned: u64,
-    late: LateLedger,
+    /// Records that came too late.
+    pub(crate) late: LateLedger,
     floors: Floors,
 }
 
@@ -71,6 +72,11 @@ impl Progress {
         self.watermark = self.watermark.max(at);
     }
 
+    /// Event time begins anew, for another key.
+    pub(crate) fn begin_anew(&mut self) {
+        self.watermark = Timestamp::MIN;
+    }
+
     /// All that was due has been done.
     pub(crate) fn settle(&mut self) {
         self.floors.pass(self.watermark);
@@ -94,10 +100,5 @@ impl Progress {
         window: TimeWindow,
     ) {
         self.late.enter(hash, key, at, seen, window);
-    }
-
-    /// How many records came too late.
-    pub(crate) fn late_records(&self) -> u64 {
-        self.late.count()
     }
 }

@@ -6,17 +6,23 @@ use std::task::Poll;
 
 use super::OpId;
 use super::failure::Failure;
-use super::keyed::SeenKeys;
-use crate::arena::{Arena, MemoryBudget};
+use super::keyed::{LateReport, SeenKeys};
+use super::suspects::{Blamed, Suspects};
+use crate::arena::{Arena, ArenaConfig, MemoryBudget};
 use crate::channel::Inlet;
+use crate::disk::{DiskDone, ShardDisk};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::{Plan, Port, ShardRange};
 use crate::key::HashSeed;
 use crate::params::Params;
 use crate::runtime::Waker;
 use crate::runtime::metrics::Gauges;
+use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::ShardSnapshot;
+use crate::runtime::spill_dir::SpillDir;
+use crate::runtime::stages::Stages;
+use crate::savepoint::StateTypes;
 use crate::sink::{Committable, SinkError};
 use crate::time::{ClockReport, JobTime, ProcessingTime, Signal};
 
@@ -31,6 +37,8 @@ pub struct OpenContext {
     pub(crate) state_dir: Option<std::path::PathBuf>,
     pub(crate) seed: HashSeed,
     pub(crate) budget: MemoryBudget,
+    /// Where state lies that memory has no room for.
+    pub(crate) spill: Option<Arc<SpillDir>>,
     pub(crate) waker: Waker,
     pub(crate) restored: Option<Arc<Restored>>,
     pub(crate) time: Arc<JobTime>,
@@ -38,6 +46,14 @@ pub struct OpenContext {
     pub(crate) params: Params,
     /// Nothing goes round in the job's loops any more.
     pub(crate) loops_over: Arc<AtomicBool>,
+    /// In batch mode: the stages of the job.
+    pub(crate) stages: Option<Arc<Stages>>,
+    /// Where operators say what they keep.
+    pub(crate) types: Arc<StateTypes>,
+    /// Whether the sources are to end, whatever there is still to be read.
+    pub(crate) draining: Arc<AtomicBool>,
+    /// Records that have made the job fail.
+    pub(crate) suspects: Arc<Suspects>,
 }
 
 impl OpenContext {
@@ -49,6 +65,17 @@ impl OpenContext {
     /// The number of this instance of the chain, and how many there are.
     pub(crate) fn instance(&self) -> (ShardId, u16) {
         (ShardId(self.on.number_of(self.shard)), self.on.count)
+    }
+
+    /// How an arena for the state of an operator is set up.
+    pub(crate) fn arena_config(&self, operator: &str) -> ArenaConfig {
+        let spill = self.spill.as_ref().map(|dir| dir.place());
+        ArenaConfig { budget: self.budget.clone(), spill, ..ArenaConfig::new(operator) }
+    }
+
+    /// Whether nobody needs what a chain that begins with this operator gives out: an earlier attempt has kept it.
+    pub(crate) fn skips(&self, head: OpId) -> bool {
+        self.stages.as_ref().is_some_and(|stages| stages.skips(head))
     }
 
     /// The epoch the job goes on from; 0 for a fresh start.
@@ -160,6 +187,12 @@ pub trait Segment {
     /// Called once, before the first step: opens readers, restores state.
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>>;
 
+    /// Opens what is at its head, without reader, sink or input, so that it says what it keeps. It is not used for anything else.
+    fn declare(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
+        let _ = context;
+        Ok(())
+    }
+
     /// Does a bounded amount of work.
     fn step(&mut self, context: &StepContext) -> Result<Progress, Box<Failure>>;
 
@@ -169,7 +202,7 @@ pub trait Segment {
     /// Whether everything has been said: all inputs ended, and the end was passed on.
     fn ended(&self) -> bool;
 
-    /// The shard switches to `epoch`: turn epochs, mark what is in flight, note what must be remembered.
+    /// The chain switches to `epoch`: turn epochs, mark what is in flight, note what must be remembered.
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>>;
 
     /// The name that records in flight towards this chain are saved under; none for a source.
@@ -189,11 +222,22 @@ pub trait Segment {
         self.tail().flush()
     }
 
+    /// Whether it has given out anything that is not on its way yet, for lack of room.
+    fn holds_back(&mut self) -> bool {
+        self.tail().holds_back()
+    }
+
     /// The pages of its state, where it has any.
     fn arena(&mut self) -> Option<&mut Arena>;
 
     /// The chain's last part.
     fn tail(&mut self) -> &mut dyn Tail;
+
+    /// Goes on with what it keeps on disk, in batch mode. Returns whether there was anything to do.
+    fn use_disk(&mut self, disk: &mut dyn ShardDisk) -> Result<bool, Box<Failure>>;
+
+    /// The disk has answered. Gives the answer back where this chain has not asked.
+    fn on_disk(&mut self, done: DiskDone) -> Option<DiskDone>;
 
     /// The checkpoint of `epoch` is the oldest one retained: journals before it are needed no more.
     fn trim(&mut self, epoch: Epoch) -> Result<(), Box<Failure>>;
@@ -207,9 +251,8 @@ pub trait Segment {
     /// The checkpoint of an epoch was given up.
     fn aborted(&mut self, epoch: Epoch);
 
-    /// The record with this number in the batch at hand made the chain fail: says where the record came from, and marks it
-    /// there.
-    fn blame_record(&mut self, index: usize) -> Option<String>;
+    /// The record with this number in the batch at hand made the chain fail: says which it is and where it came from, and marks it there.
+    fn blame_record(&mut self, index: usize) -> Blamed;
 
     /// The key of a record of the batch at hand, where the operator at the head works by keys.
     fn key_of_record(&mut self, index: usize) -> Option<String> {
@@ -223,6 +266,17 @@ pub trait Segment {
     /// The most frequent keys of the operator at the head, where it works by keys.
     fn seen_keys(&self, now: Nanos) -> Option<SeenKeys> {
         let _ = now;
+        None
+    }
+
+    /// What a state of the operator at the head holds.
+    fn read_state(&mut self, read: &StateRead) -> Read {
+        let _ = read;
+        Read::NoSuchState(Vec::new())
+    }
+
+    /// The late ledger of the operator at the head, where it keeps one.
+    fn late_records(&self) -> Option<LateReport> {
         None
     }
 
@@ -257,7 +311,12 @@ pub trait Tail {
     /// There will be nothing more.
     fn end(&mut self) -> Result<(), Box<Failure>>;
 
-    /// The shard switches to `epoch`.
+    /// Whether it holds anything that is not on its way yet, for lack of room.
+    fn holds_back(&self) -> bool {
+        false
+    }
+
+    /// The chain switches to `epoch`.
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>>;
 
     /// Whether all cuts that were begun are safe, and what is needed to commit those that are not committed yet: the running

@@ -11,14 +11,17 @@ use super::Driven;
 use super::OpId;
 use super::exchange::Outlets;
 use super::failure::{Cause, Failure, raise};
-use super::keyed::SeenKeys;
+use super::keyed::{LateReport, SeenKeys};
 use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
+use super::suspects::Blamed;
 use crate::arena::Arena;
 use crate::channel::{BatchShape, Inlet};
+use crate::disk::{DiskDone, ShardDisk};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::{ExchangeId, Lanes, Port};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
+use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::snapshot::ShardSnapshot;
 use crate::time::ClockReport;
 
@@ -204,12 +207,26 @@ impl Segment for WithSides {
         self.chain.flush()
     }
 
+    fn holds_back(&mut self) -> bool {
+        let beside =
+            self.slots.iter().any(|slot| slot.outlets.borrow().as_ref().is_some_and(Outlets::holds_back));
+        beside || self.chain.holds_back()
+    }
+
     fn arena(&mut self) -> Option<&mut Arena> {
         self.chain.arena()
     }
 
     fn tail(&mut self) -> &mut dyn Tail {
         self.chain.tail()
+    }
+
+    fn use_disk(&mut self, disk: &mut dyn ShardDisk) -> Result<bool, Box<Failure>> {
+        self.chain.use_disk(disk)
+    }
+
+    fn on_disk(&mut self, done: DiskDone) -> Option<DiskDone> {
+        self.chain.on_disk(done)
     }
 
     fn trim(&mut self, epoch: Epoch) -> Result<(), Box<Failure>> {
@@ -228,7 +245,7 @@ impl Segment for WithSides {
         self.chain.aborted(epoch);
     }
 
-    fn blame_record(&mut self, index: usize) -> Option<String> {
+    fn blame_record(&mut self, index: usize) -> Blamed {
         self.chain.blame_record(index)
     }
 
@@ -242,6 +259,14 @@ impl Segment for WithSides {
 
     fn seen_keys(&self, now: Nanos) -> Option<SeenKeys> {
         self.chain.seen_keys(now)
+    }
+
+    fn read_state(&mut self, read: &StateRead) -> Read {
+        self.chain.read_state(read)
+    }
+
+    fn late_records(&self) -> Option<LateReport> {
+        self.chain.late_records()
     }
 
     fn gauge(&mut self, gauges: &mut Gauges) {

@@ -1,18 +1,22 @@
 //! A chain whose head is a source: reads partitions, gives records their event time, and says how far event time has come.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::assign::{Assign, Untimed};
 use super::failure::{Blame, Cause, Cursor, Failure, raise};
 use super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
+use super::suspects::{Blamed, PartitionWatch};
 use super::{Chain, Driven, OpId, Push, owned_items};
 use crate::arena::Arena;
 use crate::channel::Inlet;
+use crate::disk::{DiskDone, ShardDisk};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::{Lanes, Port};
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::{PartitionSnapshot, ShardSnapshot};
-use crate::source::{PartitionId, Reader, ReaderContext, Records, Source, SourcePoll};
+use crate::source::{PartitionId, Reader, ReaderContext, Records, Replay, Source, SourcePoll};
 use crate::time::{
     ClockReport, Head, Signal, SourceClock, SourcePace, TimestampRange, WatermarkPlan, WatermarksError,
 };
@@ -25,6 +29,9 @@ const RECORDS_PER_ALIGNED_POLL: usize = 32;
 
 /// How often a partition that has more is polled in one step.
 const POLLS_PER_STEP: usize = 4;
+
+/// The same while a record in it is suspect: each poll gives but one.
+const WATCHED_POLLS_PER_STEP: usize = 256;
 
 /// The beginning of a chain with a source.
 pub struct FromSource<S, A> {
@@ -69,7 +76,7 @@ impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
         let aligned = self.watermarks.as_ref().is_some_and(|plan| plan.max_drift().is_some());
         let limit = if aligned { RECORDS_PER_ALIGNED_POLL } else { RECORDS_PER_POLL };
         Ok(Box::new(SourceSegment {
-            clock: SourceClock::new(self.source.bounded()),
+            clock: SourceClock::new(self.source.ends_with_partitions()),
             pace: None,
             timestamps: self.watermarks.as_ref().map_or(TimestampRange::ANY, WatermarkPlan::timestamps),
             source: self.source,
@@ -84,9 +91,12 @@ impl<S: Source, A: Assign<S::Item>> Chain for FromSource<S, A> {
             last: 0,
             due: VecDeque::new(),
             offsets: VecDeque::new(),
+            at_end: false,
             announced: false,
+            draining: Arc::default(),
             said: Said::NOTHING,
             records: 0,
+            epoch: Epoch(0),
         }))
     }
 }
@@ -106,6 +116,8 @@ struct Partition<R> {
     reader: R,
     ended: bool,
     until: Option<Nanos>,
+    /// While a record in it is suspect.
+    watch: Option<Box<PartitionWatch>>,
 }
 
 struct SourceSegment<S: Source, A, P> {
@@ -129,10 +141,16 @@ struct SourceSegment<S: Source, A, P> {
     due: VecDeque<Signal>,
     /// Per epoch whose checkpoint may still be restored: the offsets at its switch, for trimming.
     offsets: VecDeque<(Epoch, Vec<Vec<u8>>)>,
+    /// Whether event time is known in full before anything is made of it: then it goes on once, to its end.
+    at_end: bool,
     /// Whether downstream has been told, after the start, where event time stands.
     announced: bool,
+    /// Whether the source is to end, whatever there is still to be read.
+    draining: Arc<AtomicBool>,
     said: Said,
     records: u64,
+    /// The newest epoch that it has switched to.
+    epoch: Epoch,
 }
 
 impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, A, P> {
@@ -149,17 +167,31 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
     ) -> Result<Polled, Box<Failure>> {
         self.last = number;
         self.batch.clear();
+        let Partition { reader, watch, .. } = &mut self.partitions[number];
+        match watch {
+            Some(watch) => {
+                self.batch.take_one();
+                watch.begin(reader);
+            }
+            None => self.batch.take_many(),
+        }
         self.assign.begin(context, &self.clock, number);
         let (op, assign, push, clock) = (self.op, &self.assign, &mut self.push, &mut self.clock);
-        let (timestamps, due, said) = (self.timestamps, &mut self.due, &mut self.said);
+        let (timestamps, due, said, at_end) = (self.timestamps, &mut self.due, &mut self.said, self.at_end);
         let tell_all = A::MARKS || clock.needs_every_record(number);
         let mut cursor = Cursor::new();
         let (mut count, mut latest) = (0, Timestamp::MIN);
         let mut let_out = Ok(());
-        let reader = &mut self.partitions[number].reader;
+        let epoch = self.epoch;
+        let mut watching = watch.as_deref_mut();
         let answer = reader.poll_each(context.now, &mut self.batch, |record, from_source| {
             cursor.index = count;
             count += 1;
+            if let Some(watch) = &mut watching
+                && !watch.admits(&record, epoch)
+            {
+                return;
+            }
             let at = Blame::on(op, || assign.at(&record, from_source));
             cursor.at = at;
             if !timestamps.holds(at) {
@@ -169,18 +201,21 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
             if tell_all {
                 tell(clock, number, at);
             }
-            let marked = A::MARKS && Blame::on(op, || assign.marks(&record));
+            let marked = A::MARKS && !at_end && Blame::on(op, || assign.marks(&record));
             push.push(record, at);
             if marked && let_out.is_ok() {
                 clock.on_batch(number, context.now);
                 clock.mark(number);
-                due.extend(clock.advance(context.now));
+                due.extend(signals(at_end, clock.advance(context.now)));
                 let_out = due.drain(..).try_for_each(|signal| said.say(signal, push.tail()));
             }
         });
         drop(cursor);
         let_out?;
         let answer = answer.map_err(|error| Box::new(Failure::of(op, error)))?;
+        if watching.is_some_and(|watch| !watch.passed(reader)) {
+            *watch = None;
+        }
         if count > 0 {
             progress.worked = true;
             self.records += count as u64;
@@ -234,7 +269,8 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
         context: &StepContext,
         progress: &mut Progress,
     ) -> Result<bool, Box<Failure>> {
-        for _ in 0..POLLS_PER_STEP {
+        let watched = self.partitions[number].watch.is_some();
+        for _ in 0..if watched { WATCHED_POLLS_PER_STEP } else { POLLS_PER_STEP } {
             if !self.push.tail().ready() {
                 return Ok(false);
             }
@@ -263,7 +299,7 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
 
     /// Lets watermarks out, as far as there is room.
     fn let_out(&mut self, context: &StepContext, progress: &mut Progress) -> Result<(), Box<Failure>> {
-        self.due.extend(self.clock.advance(context.now));
+        self.due.extend(signals(self.at_end, self.clock.advance(context.now)));
         self.let_out_due(context, progress)
     }
 
@@ -291,6 +327,12 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
     }
 }
 
+/// What is passed on of event time: in batch mode only its end.
+fn signals(at_end: bool, signals: impl IntoIterator<Item = Signal>) -> impl Iterator<Item = Signal> {
+    let is_end = |signal: &Signal| matches!(signal, Signal::Advance(Timestamp::MAX) | Signal::End);
+    signals.into_iter().filter(move |signal| !at_end || is_end(signal))
+}
+
 /// Apart, so that the loop of those who need not be told is straight.
 #[cold]
 #[inline(never)]
@@ -305,6 +347,9 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
 
     fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
         self.name = context.name(self.op).to_owned();
+        self.at_end = context.plan.mode.batch;
+        self.draining = context.draining.clone();
+        self.epoch = context.restored_epoch();
         self.push.tail().open(context)?;
         self.clock.tells_time_by(context.processing);
         let number = context.plan.sources().position(|op| op == self.op).expect("a source is in the plan");
@@ -312,7 +357,7 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
             context.time.clone(),
             number,
             context.shard,
-            self.watermarks.as_ref(),
+            self.watermarks.as_ref().filter(|_| !self.at_end),
             context.processing,
         ));
         let reader_context = ReaderContext {
@@ -329,7 +374,9 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
             .enumerate()
             .filter(|(number, _)| number % usize::from(instances) == instance.index());
         let untimed = WatermarkPlan::default();
-        let plan = self.watermarks.as_ref().unwrap_or(&untimed);
+        // In batch mode no partition waits for another: all of their records come before any is late.
+        let plan = self.watermarks.as_ref().filter(|_| !self.at_end).unwrap_or(&untimed);
+        let skipped = context.skips(self.op);
         for (_, name) in mine {
             let saved = restored.as_ref().and_then(|restored| restored.get(name.0.as_str()).copied());
             let offset = saved.map(|saved| saved.offset.as_slice());
@@ -337,7 +384,15 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
                 .source
                 .open(&name, offset, &reader_context)
                 .map_err(|error| Box::new(Failure::of(self.op, error)))?;
-            let ended = saved.is_some_and(|saved| saved.time.ended);
+            let has_ended = saved.is_some_and(|saved| saved.time.ended);
+            if has_ended && !self.source.bounded() {
+                tracing::warn!(
+                    "{}: the stream had ended when the checkpoint was made, and nothing more is read from it; to go on with it another time, stop the \
+                     job (JobHandle::stop) before the last handle is dropped",
+                    self.name
+                );
+            }
+            let ended = skipped || has_ended;
             let number = match saved {
                 Some(saved) => self.clock.restore(name.clone(), plan, &saved.time, Nanos(0)),
                 None => self.clock.add(name.clone(), plan, Nanos(0)),
@@ -345,7 +400,10 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
             if ended {
                 self.clock.end(number);
             }
-            self.partitions.push(Partition { name, reader, ended, until: Some(Nanos(0)) });
+            // What does not come again cannot be looked out for.
+            let comes_again = self.source.replay() == Replay::Yes;
+            let watch = PartitionWatch::of(&context.suspects, &self.name, &name.0).filter(|_| comes_again);
+            self.partitions.push(Partition { name, reader, ended, until: Some(Nanos(0)), watch });
         }
         Ok(())
     }
@@ -360,7 +418,14 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
             // The clocks were made at 0; no partition could say anything before now.
             self.clock.block(Nanos(0));
             self.clock.unblock(context.now);
-            self.due.extend(self.clock.restate());
+            self.due.extend(signals(self.at_end, self.clock.restate()));
+        }
+        if self.draining.load(Ordering::Acquire) {
+            // Once is enough.
+            self.draining = Arc::default();
+            self.partitions.iter_mut().for_each(|partition| partition.ended = true);
+            self.clock.end_all();
+            progress.worked = true;
         }
         // Before any more records: where those always take up all the room, there would never be any for event time.
         self.let_out_due(context, &mut progress)?;
@@ -388,8 +453,7 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
     }
 
     fn has_input(&self) -> bool {
-        // A reader calls the waker when it has something; what is asked here is whether one had more at its last poll.
-        false
+        self.partitions.iter().any(|partition| partition.reader.has_input())
     }
 
     fn ended(&self) -> bool {
@@ -411,6 +475,7 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
             });
         }
         self.offsets.push_back((epoch, offsets));
+        self.epoch = epoch;
         self.push.tail().switch(epoch, snapshot)
     }
 
@@ -432,6 +497,14 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
 
     fn tail(&mut self) -> &mut dyn Tail {
         self.push.tail()
+    }
+
+    fn use_disk(&mut self, _: &mut dyn ShardDisk) -> Result<bool, Box<Failure>> {
+        Ok(false)
+    }
+
+    fn on_disk(&mut self, done: DiskDone) -> Option<DiskDone> {
+        Some(done)
     }
 
     fn trim(&mut self, epoch: Epoch) -> Result<(), Box<Failure>> {
@@ -456,13 +529,18 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> Segment for Sourc
 
     fn aborted(&mut self, _: Epoch) {}
 
-    fn blame_record(&mut self, index: usize) -> Option<String> {
-        let partition = self.partitions.get_mut(self.last)?;
+    fn blame_record(&mut self, index: usize) -> Blamed {
+        let mut blamed = Blamed::default();
+        let Some(partition) = self.partitions.get_mut(self.last) else { return blamed };
+        if let Some(watch) = &partition.watch {
+            watch.blame(&mut blamed);
+        }
         let place = partition.reader.place(index);
         if let Err(error) = partition.reader.mark_failed(index) {
             tracing::error!(operator = self.name, partition = partition.name.0, %place, %error, "cannot mark the failed record");
         }
-        Some(place)
+        blamed.place = Some((partition.name.0.clone(), place));
+        blamed
     }
 
     fn clock_report(&self, now: Nanos) -> Option<ClockReport> {

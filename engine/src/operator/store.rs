@@ -12,10 +12,12 @@ use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{KEY_GROUPS, KeyGroups, ShardId};
 use crate::key::Key;
 use crate::record::Record;
+use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::snapshot::OperatorSnapshot;
+use crate::savepoint::{Form, TableOfState, TableRole};
 use crate::state::{Table, TableMeta};
 use crate::time::Tick;
-use crate::timers::{SavedTimers, TimerQueue};
+use crate::timers::{ImportError, SavedTimers, TimerQueue};
 
 /// The arena of an operator, once all that lies in it has been declared.
 pub(crate) struct Store {
@@ -26,6 +28,15 @@ impl Store {
     #[inline(always)]
     pub(crate) fn arena(&mut self) -> &mut Arena {
         self.states.arena()
+    }
+
+    /// See [`OperatorState::check_read`].
+    pub(crate) fn check_read<'a>(
+        &self,
+        read: &StateRead,
+        readable: impl Iterator<Item = &'a str>,
+    ) -> Result<(), Read> {
+        self.states.check_read(read, readable)
     }
 
     /// What a checkpoint has to know of the operator.
@@ -76,7 +87,7 @@ impl Contents {
         out.into_bytes()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Contents, CodecError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Contents, CodecError> {
         let mut input = Reader::new(bytes);
         let contents = Contents {
             tables: input.list("tables", 20, |input| Ok((input.str("table")?.to_owned(), table(input)?)))?,
@@ -89,7 +100,7 @@ impl Contents {
         Ok(contents)
     }
 
-    fn meta_of(&self, name: &str) -> Option<TableMeta> {
+    pub(crate) fn meta_of(&self, name: &str) -> Option<TableMeta> {
         self.tables.iter().find(|(saved, _)| saved == name).map(|(_, meta)| *meta)
     }
 
@@ -100,6 +111,32 @@ impl Contents {
         input.finish().map_err(Cause::fatal)?;
         Ok(Some(saved))
     }
+}
+
+/// The tables that an operator's words name, those of its timers among them.
+fn tables_of(words: &[u8]) -> Result<Vec<TableOfState>, CodecError> {
+    let contents = Contents::decode(words)?;
+    let entries = contents.tables.into_iter().map(|(state, meta)| {
+        let role = TableRole::Entries;
+        TableOfState { state, role, meta }
+    });
+    let mut tables: Vec<TableOfState> = entries.collect();
+    for (state, saved) in &contents.queues {
+        let saved = SavedTimers::read(&mut Reader::new(saved))?;
+        let timers = saved.tables().map(|meta| (TableRole::Timers, meta));
+        let all = timers.chain([(TableRole::NamedTimers, saved.named())]);
+        tables.extend(all.map(|(role, meta)| TableOfState { state: state.clone(), role, meta }));
+    }
+    Ok(tables)
+}
+
+/// The names of the timers of a queue, by number, that an operator's words name.
+pub(crate) fn timer_names(words: &[u8], queue: &str) -> Result<Vec<String>, CodecError> {
+    let contents = Contents::decode(words)?;
+    let Some((_, saved)) = contents.queues.iter().find(|(name, _)| name == queue) else {
+        return Ok(Vec::new());
+    };
+    Ok(SavedTimers::read(&mut Reader::new(saved))?.names().map(str::to_owned).collect())
 }
 
 /// A store while the operator says what it keeps.
@@ -157,6 +194,17 @@ impl<'a> Opening<'a> {
         Ok(table)
     }
 
+    /// Whether the checkpoint, if there is one, holds a table of this name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        let before = self.before.iter().map(|before| &before.contents);
+        self.mine.iter().chain(before).any(|contents| contents.meta_of(name).is_some())
+    }
+
+    /// The arena that what has been declared lies in.
+    pub(crate) fn arena(&mut self) -> &mut Arena {
+        self.states.arena()
+    }
+
     /// What the checkpoint may hold of a table of this name is not wanted.
     pub(crate) fn let_go(&mut self, name: String) {
         self.states.let_go(name);
@@ -202,7 +250,7 @@ impl<'a> Opening<'a> {
     /// The queue of timers of this name: the checkpoint's, or an empty one.
     pub(crate) fn timers<K: Key + ?Sized>(&mut self, name: &str) -> Result<TimerQueue<K>, Cause> {
         // Timers have no values: declared for the sake of their keys.
-        self.states.declare::<K, ()>(self.context, name)?;
+        self.states.declare_timers::<K>(self.context, name)?;
         let state = StateName::new(self.states.operator(), name);
         if let Some(contents) = &self.mine
             && let Some(saved) = contents.timers_of(name)?
@@ -212,9 +260,12 @@ impl<'a> Opening<'a> {
         let mut queue = TimerQueue::new(self.states.arena(), &state);
         for before in &mut self.before {
             if let Some(saved) = before.contents.timers_of(name)? {
-                queue
-                    .import(self.states.arena(), before.shard.arena(), &saved, before.groups)
-                    .map_err(Cause::engine)?;
+                queue.import(self.states.arena(), &mut before.shard, &saved, before.groups).map_err(
+                    |error| match error {
+                        ImportError::State(error) => Cause::state(error),
+                        other => Cause::engine(other),
+                    },
+                )?;
             }
         }
         Ok(queue)
@@ -238,6 +289,7 @@ impl<'a> Opening<'a> {
     /// All has been declared: whatever else the checkpoint holds would be lost.
     pub(crate) fn finish(self) -> Result<Store, Cause> {
         self.states.refuse_others(self.context)?;
+        self.context.types.form(self.states.operator(), Form::Tables(tables_of));
         Ok(Store { states: self.states })
     }
 }

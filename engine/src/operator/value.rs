@@ -12,10 +12,11 @@ use super::typed::{BatchOf, shown_key};
 use super::{OpId, Push, owned_items};
 use crate::arena::Arena;
 use crate::channel::Batch;
-use crate::element::{Epoch, Timestamp};
+use crate::element::{Epoch, KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::record::{Record, View};
 use crate::runtime::metrics::Gauges;
+use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::snapshot::OperatorSnapshot;
 
 /// The state of the key at hand: at most one value.
@@ -134,12 +135,24 @@ where
         }
     }
 
+    fn end_key<P: Push<FromExchange<Self>>>(&mut self, (hash, key): (KeyHash, &[u8]), _: &mut P) {
+        let Some(state) = &mut self.state else { return };
+        let (table, arena) = state.parts();
+        if let Err(error) = table.remove(arena, hash, key) {
+            raise(self.op, Cause::state(error));
+        }
+    }
+
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
         self.state.as_ref().map(KeyedState::snapshot)
     }
 
     fn arena(&mut self) -> Option<&mut Arena> {
         self.state.as_mut().map(KeyedState::arena)
+    }
+
+    fn read_state(&mut self, read: &StateRead) -> Read {
+        self.state.as_mut().map_or(Read::NoSuchState(Vec::new()), |state| state.read(read))
     }
 
     fn gauge(&self, gauges: &mut Gauges) {

@@ -90,6 +90,8 @@ impl<T: Record> Fed for Views<T> {
 impl<T: Record> Operator for Views<T> {
     type In = One<T>;
 
+    const BY_KEY: bool = false;
+
     fn op(&self) -> OpId {
         self.op
     }
@@ -121,6 +123,8 @@ impl<T: Record> Fed for Union<T> {
 
 impl<T: Record> Operator for Union<T> {
     type In = Many<T>;
+
+    const BY_KEY: bool = false;
 
     fn op(&self) -> OpId {
         self.op

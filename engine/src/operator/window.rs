@@ -35,7 +35,7 @@ use super::typed::{BatchOf, shown_key};
 use super::{OpId, Push, owned_items};
 use crate::arena::Arena;
 use crate::channel::Batch;
-use crate::element::{Epoch, Timestamp};
+use crate::element::{Epoch, KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::record::Record;
 use crate::runtime::metrics::Gauges;
@@ -169,6 +169,16 @@ where
         self.fire(at, push)
     }
 
+    fn end_key<P: Push<FromExchange<Self>>>(&mut self, _: (KeyHash, &[u8]), _: &mut P) {
+        self.position = Position::START;
+        (self.watermark, self.retained, self.plain_after) = (Timestamp::MIN, Timestamp::MIN, Timestamp::MIN);
+        let panes = self.panes.as_mut().expect("open comes first");
+        if let Some(totals) = &mut panes.totals {
+            totals.clear(panes.tables.arena());
+        }
+        panes.drop_before(Timestamp::MAX, usize::MAX);
+    }
+
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
         let panes = self.panes.as_ref()?;
         Some(panes.tables.snapshot(self.saved(panes).encode()))
@@ -178,8 +188,8 @@ where
         self.panes.as_mut().map(|panes| panes.tables.arena())
     }
 
-    fn late_records(&self) -> u64 {
-        self.late.count()
+    fn late_ledger(&self) -> Option<&LateLedger> {
+        Some(&self.late)
     }
 
     fn gauge(&self, gauges: &mut Gauges) {

@@ -12,6 +12,34 @@ use rkyv::option::ArchivedOption;
 use rkyv::tuple::{ArchivedTuple2, ArchivedTuple3, ArchivedTuple4, ArchivedTuple5, ArchivedTuple6};
 
 use super::{Description, Field, Layout, Record, RecordBuf, RecordError, archive};
+use crate::checkpoint::codec::Writer;
+use crate::schema::{Misfit, Type, Types, Value, load, put_items};
+
+/// The portable form of a `Record` that is the field's.
+macro_rules! portable_as_field {
+    () => {
+        fn record_type(types: &mut Types) -> Type {
+            <Self as Field>::field_type(types)
+        }
+
+        fn save_record(view: &Self::View, out: &mut Writer) {
+            <Self as Field>::save_field(view, out);
+        }
+
+        fn load_record(value: Value) -> Result<Self, Misfit> {
+            load(value)
+        }
+    };
+}
+pub(super) use portable_as_field;
+
+/// The items of a list of so many.
+pub(super) fn items_of(value: Value, len: usize, wanted: &str) -> Result<Vec<Value>, Misfit> {
+    match value {
+        Value::List(items) if items.len() == len => Ok(items),
+        other => Err(Misfit::found(&other, format_args!("{wanted} of {len}"))),
+    }
+}
 
 /// A `Record` implementation whose view is the field's native form.
 macro_rules! record_as_field {
@@ -43,6 +71,8 @@ macro_rules! record_as_field {
         fn layout() -> Layout {
             archive::layout::<Self>()
         }
+
+        portable_as_field!();
     };
 }
 
@@ -97,6 +127,27 @@ unsafe impl<T: Field> Field for Option<T> {
     }
 
     describe_generic!("Option", T);
+
+    const OPTIONAL: bool = true;
+
+    fn field_type(types: &mut Types) -> Type {
+        Type::option(T::field_type(types))
+    }
+
+    fn save_field(native: &Self::Native, out: &mut Writer) {
+        out.put_option(native.as_ref(), |out, value| T::save_field(value, out));
+    }
+
+    fn load_field(value: Value) -> Result<Self, Misfit> {
+        match value {
+            Value::Option(value) => value.map(|value| load(*value)).transpose(),
+            other => load(other).map(Some),
+        }
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
 }
 
 // SAFETY: what rkyv writes, with its root last.
@@ -122,12 +173,91 @@ unsafe impl<T: Field> Field for Box<T> {
     }
 
     describe_generic!("Box", T);
+
+    fn field_type(types: &mut Types) -> Type {
+        T::field_type(types)
+    }
+
+    fn save_field(native: &Self::Native, out: &mut Writer) {
+        T::save_field(native, out);
+    }
+
+    fn load_field(value: Value) -> Result<Self, Misfit> {
+        load(value).map(Box::new)
+    }
+}
+
+/// The portable form of a map: the number of entries, then each, in the order of their bytes. Hash maps have no order of their own that
+/// another program could repeat.
+fn save_sorted<T>(
+    len: usize,
+    items: impl Iterator<Item = T>,
+    save: impl Fn(T, &mut Writer),
+    out: &mut Writer,
+) {
+    let encoded = items.map(|item| {
+        let mut bytes = Writer::new();
+        put_items(&mut bytes, [item], |out, item| save(item, out));
+        bytes.into_bytes()
+    });
+    let mut encoded: Vec<Vec<u8>> = encoded.collect();
+    encoded.sort_unstable();
+    out.put_u64(len as u64);
+    for bytes in encoded {
+        out.put_raw(&bytes);
+    }
+}
+
+/// A map in portable form.
+macro_rules! portable_map {
+    ($key:ident, $value:ident) => {
+        fn field_type(types: &mut Types) -> Type {
+            Type::Map(Box::new($key::field_type(types)), Box::new($value::field_type(types)))
+        }
+
+        fn save_field(native: &Self::Native, out: &mut Writer) {
+            let save = |(key, value): (&$key::Native, &$value::Native), out: &mut Writer| {
+                $key::save_field(key, out);
+                $value::save_field(value, out);
+            };
+            save_sorted(native.len(), native.iter(), save, out);
+        }
+
+        fn load_field(value: Value) -> Result<Self, Misfit> {
+            match value {
+                Value::Map(entries) => {
+                    entries.into_iter().map(|(key, value)| Ok((load(key)?, load(value)?))).collect()
+                }
+                other => Err(Misfit::found(&other, "a map")),
+            }
+        }
+    };
+}
+
+/// A set in portable form.
+macro_rules! portable_set {
+    ($item:ident) => {
+        fn field_type(types: &mut Types) -> Type {
+            Type::Set(Box::new($item::field_type(types)))
+        }
+
+        fn save_field(native: &Self::Native, out: &mut Writer) {
+            save_sorted(native.len(), native.iter(), $item::save_field, out);
+        }
+
+        fn load_field(value: Value) -> Result<Self, Misfit> {
+            match value {
+                Value::List(items) => items.into_iter().map(load).collect(),
+                other => Err(Misfit::found(&other, "a set")),
+            }
+        }
+    };
 }
 
 /// Collections, whose archived forms are `repr(C)` and hold their items behind relative pointers.
 macro_rules! collections {
     ($($(#[$doc:meta])* $name:literal $owned:ty => $native:ty,
-        [$($parameter:ident),*] [$($item:ident),*] where {$($bounds:tt)*})*) => {$(
+        [$($parameter:ident),*] $portable:ident [$($item:ident),*] where {$($bounds:tt)*})*) => {$(
         // SAFETY: the archived form is `repr(C)` and of relative pointers and lengths; its items are `Native` where they were
         // `Archived`, which is the same by induction, and hash and compare alike.
         unsafe impl<$($parameter),*> Field for $owned
@@ -138,6 +268,7 @@ macro_rules! collections {
             const INLINE: bool = false;
             get_by_reference!();
             describe_generic!($name, $($item),*);
+            $portable!($($item),*);
         }
 
         // SAFETY: what rkyv writes, with its root last.
@@ -152,19 +283,19 @@ macro_rules! collections {
 
 collections! {
     "BTreeMap" BTreeMap<K, V> => ArchivedBTreeMap<K::Native, V::Native>,
-        [K, V] [K, V] where { K: Field + Ord, K::Archived: Ord, V: Field }
+        [K, V] portable_map [K, V] where { K: Field + Ord, K::Archived: Ord, V: Field }
     "BTreeSet" BTreeSet<K> => ArchivedBTreeSet<K::Native>,
-        [K] [K] where { K: Field + Ord, K::Archived: Ord }
+        [K] portable_set [K] where { K: Field + Ord, K::Archived: Ord }
     "HashMap" HashMap<K, V, H> => ArchivedHashMap<K::Native, V::Native>,
-        [K, V, H] [K, V] where {
+        [K, V, H] portable_map [K, V] where {
             K: Field + Hash + Eq, K::Archived: Hash + Eq, V: Field, H: BuildHasher + Default + 'static
         }
     "HashSet" HashSet<K, H> => ArchivedHashSet<K::Native>,
-        [K, H] [K] where { K: Field + Hash + Eq, K::Archived: Hash + Eq, H: BuildHasher + Default + 'static }
+        [K, H] portable_set [K] where { K: Field + Hash + Eq, K::Archived: Hash + Eq, H: BuildHasher + Default + 'static }
 }
 
 macro_rules! tuples {
-    ($($native:ident($first:ident $(, $more:ident)*))*) => {$(
+    ($($native:ident($first:ident 0 $(, $more:ident $index:tt)*))*) => {$(
         // SAFETY: rkyv's tuples are `repr(C)`, so that their layout follows from their members', which are the same by induction.
         unsafe impl<$first: Field $(, $more: Field)*> Field for ($first, $($more,)*) {
             type Native = $native<$first::Native $(, $more::Native)*>;
@@ -180,6 +311,25 @@ macro_rules! tuples {
                 )*
                 out.push(")");
             }
+
+            fn field_type(types: &mut Types) -> Type {
+                Type::Tuple(vec![$first::field_type(types) $(, $more::field_type(types))*])
+            }
+
+            fn save_field(native: &Self::Native, out: &mut Writer) {
+                $first::save_field(&native.0, out);
+                $($more::save_field(&native.$index, out);)*
+            }
+
+            fn load_field(value: Value) -> Result<Self, Misfit> {
+                const LEN: usize = [0 $(, $index)*].len();
+                let mut items = items_of(value, LEN, "a tuple")?.into_iter();
+                let mut next = || items.next().expect("as many as were counted");
+                Ok((
+                    load::<$first>(next()).map_err(|misfit| misfit.within("0"))?,
+                    $(load::<$more>(next()).map_err(|misfit| misfit.within(stringify!($index)))?,)*
+                ))
+            }
         }
 
         // SAFETY: what rkyv writes, with its root last.
@@ -190,9 +340,9 @@ macro_rules! tuples {
 }
 
 tuples! {
-    ArchivedTuple2(A, B)
-    ArchivedTuple3(A, B, C)
-    ArchivedTuple4(A, B, C, D)
-    ArchivedTuple5(A, B, C, D, E)
-    ArchivedTuple6(A, B, C, D, E, F)
+    ArchivedTuple2(A 0, B 1)
+    ArchivedTuple3(A 0, B 1, C 2)
+    ArchivedTuple4(A 0, B 1, C 2, D 3)
+    ArchivedTuple5(A 0, B 1, C 2, D 3, E 4)
+    ArchivedTuple6(A 0, B 1, C 2, D 3, E 4, F 5)
 }

@@ -6,6 +6,8 @@ use rkyv::{Archive, Deserialize, Serialize};
 
 use super::archive::{Checker, Decoder, Encoder};
 use super::{Description, Record};
+use crate::checkpoint::codec::Writer;
+use crate::schema::{Misfit, Type, Types, Value};
 
 /// A type that a record can contain: numbers, `bool`, `char`, `String`, `Option`, `Vec`, `Box`, arrays, tuples, maps, sets, and
 /// whatever derives `Record`.
@@ -50,6 +52,26 @@ pub unsafe trait Field:
 
     /// Describes the layout.
     fn describe(out: &mut Description);
+
+    /// Whether the type is an `Option`.
+    const OPTIONAL: bool = false;
+
+    /// The type as data.
+    fn field_type(types: &mut Types) -> Type;
+
+    /// Appends the value that a view stands for, in the portable encoding of the type that [`Field::field_type`] gives.
+    fn save_field(native: &Self::Native, out: &mut Writer);
+
+    /// The field that a value stands for, which may be one of an earlier form of the type.
+    ///
+    /// # Errors
+    /// It does not fit.
+    fn load_field(value: Value) -> Result<Self, Misfit>;
+
+    /// What stands for a field that a file does not have, where its type has such a value by itself.
+    fn absent() -> Option<Self> {
+        None
+    }
 }
 
 /// A record whose own bytes are its archived form: numbers, `bool`, `char`, `()`, arrays of these, and `#[repr(C)]` structs of

@@ -3,7 +3,10 @@
 
 use rkyv::Archived;
 
+use super::compound::{items_of, portable_as_field};
 use super::{Description, Field, Layout, Plain, Record, RecordBuf, RecordError, archive};
+use crate::checkpoint::codec::Writer;
+use crate::schema::{Misfit, Type, Types, Value, load, put_items};
 
 #[cfg(target_endian = "big")]
 compile_error!(
@@ -74,11 +77,93 @@ macro_rules! plain_record {
         fn layout() -> Layout {
             archive::layout::<Self>()
         }
+
+        portable_as_field!();
+    };
+}
+
+/// An integer in portable form.
+macro_rules! portable_int {
+    ($integer:ty) => {
+        fn field_type(_: &mut Types) -> Type {
+            Type::Int { bits: <$integer>::BITS as u8, signed: <$integer>::MIN != 0 }
+        }
+
+        fn save_field(native: &Self, out: &mut Writer) {
+            out.put_raw(&native.to_le_bytes());
+        }
+
+        fn load_field(value: Value) -> Result<Self, Misfit> {
+            let number = match &value {
+                Value::Unsigned(number) => <$integer>::try_from(*number).ok(),
+                Value::Signed(number) => <$integer>::try_from(*number).ok(),
+                _ => None,
+            };
+            number.ok_or_else(|| Misfit::found(&value, stringify!($integer)))
+        }
+    };
+}
+
+/// A floating-point number in portable form.
+macro_rules! portable_float {
+    ($float:ty) => {
+        fn field_type(_: &mut Types) -> Type {
+            Type::Float { bits: size_of::<$float>() as u8 * 8 }
+        }
+
+        fn save_field(native: &Self, out: &mut Writer) {
+            out.put_raw(&native.to_le_bytes());
+        }
+
+        fn load_field(value: Value) -> Result<Self, Misfit> {
+            match value {
+                Value::Float(number) => Ok(number as $float),
+                other => Err(Misfit::found(&other, stringify!($float))),
+            }
+        }
+    };
+}
+
+macro_rules! portable_bool {
+    ($_:ty) => {
+        fn field_type(_: &mut Types) -> Type {
+            Type::Bool
+        }
+
+        fn save_field(native: &Self, out: &mut Writer) {
+            out.put_bool(*native);
+        }
+
+        fn load_field(value: Value) -> Result<Self, Misfit> {
+            match value {
+                Value::Bool(value) => Ok(value),
+                other => Err(Misfit::found(&other, "a truth value")),
+            }
+        }
+    };
+}
+
+macro_rules! portable_char {
+    ($_:ty) => {
+        fn field_type(_: &mut Types) -> Type {
+            Type::Char
+        }
+
+        fn save_field(native: &Self, out: &mut Writer) {
+            out.put_u32(u32::from(*native));
+        }
+
+        fn load_field(value: Value) -> Result<Self, Misfit> {
+            match value {
+                Value::Char(value) => Ok(value),
+                other => Err(Misfit::found(&other, "a character")),
+            }
+        }
     };
 }
 
 macro_rules! primitives {
-    ($($primitive:ty),*) => {$(
+    ($($portable:ident: $($primitive:ty),*;)*) => {$($(
         // SAFETY: on a little-endian target, with rkyv's default layout (asserted above), the archived form has the native bytes;
         // where not all bytes are valid (`bool`, `char`) rkyv's check refuses the same ones.
         unsafe impl Field for $primitive {
@@ -100,6 +185,8 @@ macro_rules! primitives {
             fn describe(out: &mut Description) {
                 out.push(stringify!($primitive));
             }
+
+            $portable!($primitive);
         }
 
         // SAFETY: a primitive has no padding, no pointer and no destructor.
@@ -109,10 +196,15 @@ macro_rules! primitives {
         unsafe impl Record for $primitive {
             plain_record!();
         }
-    )*};
+    )*)*};
 }
 
-primitives!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64, bool, char);
+primitives! {
+    portable_int: u8, u16, u32, u64, u128, i8, i16, i32, i64, i128;
+    portable_float: f32, f64;
+    portable_bool: bool;
+    portable_char: char;
+}
 
 // SAFETY: there is nothing to have a layout.
 unsafe impl Field for () {
@@ -129,6 +221,19 @@ unsafe impl Field for () {
 
     fn describe(out: &mut Description) {
         out.push("()");
+    }
+
+    fn field_type(_: &mut Types) -> Type {
+        Type::Unit
+    }
+
+    fn save_field((): &(), _: &mut Writer) {}
+
+    fn load_field(value: Value) -> Result<Self, Misfit> {
+        match value {
+            Value::Unit => Ok(()),
+            other => Err(Misfit::found(&other, "()")),
+        }
     }
 }
 
@@ -161,6 +266,19 @@ unsafe impl<T: Field, const N: usize> Field for [T; N] {
         out.push("[");
         T::describe(out);
         out.push(&format!("; {N}]"));
+    }
+
+    fn field_type(types: &mut Types) -> Type {
+        Type::Array(Box::new(T::field_type(types)), N as u64)
+    }
+
+    fn save_field(native: &Self::Native, out: &mut Writer) {
+        put_items(out, native, |out, item| T::save_field(item, out));
+    }
+
+    fn load_field(value: Value) -> Result<Self, Misfit> {
+        let items = items_of(value, N, "an array")?.into_iter().map(load).collect::<Result<Vec<T>, _>>()?;
+        Ok(items.try_into().unwrap_or_else(|_| unreachable!("as many as were counted")))
     }
 }
 

@@ -10,6 +10,8 @@ use rkyv::validation::shared::SharedValidator;
 use rkyv::vec::ArchivedVec;
 
 use super::{Description, Field, Layout, Record, RecordBuf, RecordError, archive, layout};
+use crate::checkpoint::codec::Writer;
+use crate::schema::{Misfit, Type, Types, Value, load, put_items};
 
 // SAFETY: `Native` is `Archived`.
 unsafe impl Field for String {
@@ -30,6 +32,21 @@ unsafe impl Field for String {
 
     fn describe(out: &mut Description) {
         out.push("String");
+    }
+
+    fn field_type(_: &mut Types) -> Type {
+        Type::Text
+    }
+
+    fn save_field(native: &ArchivedString, out: &mut Writer) {
+        out.put_str(native);
+    }
+
+    fn load_field(value: Value) -> Result<Self, Misfit> {
+        match value {
+            Value::Text(text) => Ok(text),
+            other => Err(Misfit::found(&other, "a text")),
+        }
     }
 }
 
@@ -64,6 +81,18 @@ unsafe impl Record for String {
             out.push("String");
         })
     }
+
+    fn record_type(types: &mut Types) -> Type {
+        Self::field_type(types)
+    }
+
+    fn save_record(view: &str, out: &mut Writer) {
+        out.put_str(view);
+    }
+
+    fn load_record(value: Value) -> Result<Self, Misfit> {
+        load(value)
+    }
 }
 
 // SAFETY: an `ArchivedVec` is a relative pointer and a length whatever it holds; its items are `Native` where they were
@@ -89,6 +118,27 @@ unsafe impl<T: Field> Field for Vec<T> {
         T::describe(out);
         out.push(">");
     }
+
+    fn field_type(types: &mut Types) -> Type {
+        Type::list(T::field_type(types))
+    }
+
+    fn save_field(native: &Self::Native, out: &mut Writer) {
+        save_items::<T>(native, out);
+    }
+
+    fn load_field(value: Value) -> Result<Self, Misfit> {
+        match value {
+            Value::List(items) => items.into_iter().map(load).collect(),
+            other => Err(Misfit::found(&other, "a list")),
+        }
+    }
+}
+
+/// The portable form of items: their number, then each.
+fn save_items<T: Field>(items: &[T::Native], out: &mut Writer) {
+    out.put_u64(items.len() as u64);
+    put_items(out, items, |out, item| T::save_field(item, out));
 }
 
 /// Whether a `Vec<T>` is archived as its items alone, so that the number of bytes tells how many there are.
@@ -153,6 +203,18 @@ unsafe impl<T: Field> Record for Vec<T> {
 
     fn layout() -> Layout {
         archive::layout::<Self>()
+    }
+
+    fn record_type(types: &mut Types) -> Type {
+        Self::field_type(types)
+    }
+
+    fn save_record(view: &[T::Native], out: &mut Writer) {
+        save_items::<T>(view, out);
+    }
+
+    fn load_record(value: Value) -> Result<Self, Misfit> {
+        load(value)
     }
 }
 

@@ -4,14 +4,16 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::Waker;
 use super::coordinator::CheckpointFailure;
 use super::metrics::ShardCounters;
+use super::reads::{Reads, StateRead};
 use crate::accumulator::Totals;
-use crate::checkpoint::{DeltaSummary, PageId};
+use crate::checkpoint::{CheckpointMode, DeltaSummary, PageId};
 use crate::element::{Epoch, ShardId};
-use crate::operator::keyed::SeenKeys;
+use crate::operator::keyed::{LateReport, SeenKeys};
 use crate::operator::{Failure, OpId};
 use crate::time::ClockReport;
 
@@ -31,6 +33,8 @@ pub(crate) enum Phase {
 /// What all shards of an attempt share with the control thread.
 pub(crate) struct Control {
     published: AtomicU64,
+    /// How the published checkpoint is taken: the word of a [`CheckpointMode`].
+    mode: AtomicU64,
     /// A bit for each shard that does not see the newest publication yet. Only a simulation sets any: it lets a shard be in the middle of a
     /// step while another one has switched already.
     hidden: AtomicU64,
@@ -42,8 +46,12 @@ pub(crate) struct Control {
     phase: AtomicU8,
     /// Nothing goes round in the job's loops any more. The operators at their heads look at it.
     pub(crate) loops_over: Arc<AtomicBool>,
+    /// Whether the sources are to end, whatever there is still to be read. They look at it.
+    pub(crate) draining: Arc<AtomicBool>,
     /// Per shard: pages that lie in nearly empty files, to be saved again with the next checkpoint.
     sparse: Vec<Mutex<Vec<PageId>>>,
+    /// Per shard: questions for state that it has not answered.
+    reads: Vec<Reads>,
     pub(crate) wakers: Vec<Waker>,
     pub(crate) counters: Vec<ShardCounters>,
 }
@@ -53,6 +61,7 @@ impl Control {
     pub(crate) fn new(shards: u16, from: Epoch) -> Arc<Control> {
         Arc::new(Control {
             published: AtomicU64::new(from.0),
+            mode: AtomicU64::new(CheckpointMode::default().to_word()),
             hidden: AtomicU64::new(0),
             committed: AtomicU64::new(from.0),
             aborted: AtomicU64::new(from.0),
@@ -60,7 +69,9 @@ impl Control {
             question: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Run as u8),
             loops_over: Arc::new(AtomicBool::new(false)),
+            draining: Arc::new(AtomicBool::new(false)),
             sparse: (0..shards).map(|_| Mutex::default()).collect(),
+            reads: (0..shards).map(|_| Reads::default()).collect(),
             wakers: (0..shards).map(|_| Waker::new()).collect(),
             counters: (0..shards).map(|_| ShardCounters::default()).collect(),
         })
@@ -77,9 +88,16 @@ impl Control {
         }
     }
 
-    /// Asks all shards to switch to an epoch.
-    pub(crate) fn publish(&self, epoch: Epoch) {
+    /// Asks all shards to switch to an epoch, in this manner.
+    pub(crate) fn publish(&self, epoch: Epoch, mode: CheckpointMode) {
+        // Whoever sees the epoch, or that somebody has switched to it, sees the mode.
+        self.mode.store(mode.to_word(), Ordering::Relaxed);
         self.say(&self.published, epoch);
+    }
+
+    /// How shards are to switch to the published epoch.
+    pub(crate) fn mode(&self) -> CheckpointMode {
+        CheckpointMode::of_word(self.mode.load(Ordering::Relaxed))
     }
 
     /// The epoch that shards are to switch to.
@@ -151,6 +169,18 @@ impl Control {
         self.wake_all();
     }
 
+    /// Asks a shard what a state holds.
+    pub(crate) fn read_state(&self, shard: ShardId, read: StateRead) {
+        self.reads[shard.index()].push(read);
+        self.wakers[shard.index()].wake();
+    }
+
+    /// What a shard was asked of its state.
+    #[inline]
+    pub(crate) fn reads(&self, shard: ShardId) -> &Reads {
+        &self.reads[shard.index()]
+    }
+
     /// The newest question.
     #[inline]
     pub(crate) fn asked(&self) -> u64 {
@@ -161,6 +191,13 @@ impl Control {
     pub(crate) fn end_loops(&self) {
         self.loops_over.store(true, Ordering::Release);
         self.wake_all();
+    }
+
+    /// Lets the sources end as if there were nothing more to be read.
+    pub(crate) fn drain(&self) {
+        if !self.draining.swap(true, Ordering::AcqRel) {
+            self.wake_all();
+        }
     }
 
     /// Whether nothing goes round in the job's loops any more.
@@ -201,8 +238,21 @@ pub(crate) struct Saved {
     pub(crate) in_flight_bytes: u64,
     /// Whether a transactional sink has a cut in it.
     pub(crate) sinks: bool,
+    /// How long it took from the first sign of it to the cut of the last chain.
+    pub(crate) aligned_in: Duration,
+    /// Whether chains were cut before they were aligned, because that took too long.
+    pub(crate) gave_up_aligning: bool,
     /// Whether the sources had ended and no record was on its way anywhere.
     pub(crate) quiet: bool,
+}
+
+/// What a shard has kept account of, for whoever asks and for the job's summary.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ShardAccount {
+    /// What its parts of the accumulators have come to.
+    pub(crate) accumulators: Totals,
+    /// The late ledgers of its operators.
+    pub(crate) late: Vec<(OpId, LateReport)>,
 }
 
 /// How things stand with a shard.
@@ -210,8 +260,7 @@ pub(crate) struct Saved {
 pub(crate) struct ShardAnswer {
     /// Where the event time of its chains stands, by the head of the chain.
     pub(crate) clocks: Vec<(OpId, ClockReport)>,
-    /// What its parts of the accumulators have come to.
-    pub(crate) accumulators: Totals,
+    pub(crate) account: ShardAccount,
     /// The most frequent keys of its keyed operators.
     pub(crate) keys: Vec<(OpId, SeenKeys)>,
 }
@@ -238,8 +287,8 @@ pub(crate) enum ShardEvent {
     Drained(ShardId),
     /// How things stand with it: the answer to a question.
     Answer(ShardId, u64, ShardAnswer),
-    /// It takes no further step, and this is what its parts of the accumulators have come to.
-    Accumulated(Totals),
+    /// It takes no further step, and this is its last account.
+    Accounted(ShardAccount),
     /// It is closed.
     Closed(ShardId),
     /// It failed; it takes no further step.

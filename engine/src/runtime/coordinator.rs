@@ -5,10 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::auto_interval::AutoInterval;
 use super::control::{Control, Phase, Saved, ShardEvent};
 use super::job_meta::JobMeta;
-use super::metrics::CheckpointMetrics;
-use crate::checkpoint::{CheckpointError, CheckpointRecord, CheckpointStore};
+use super::metrics::{CheckpointMetrics, CheckpointStatistics, CheckpointTrigger, ShardCheckpoint};
+use crate::arena::StateError;
+use crate::checkpoint::{CheckpointError, CheckpointMode, CheckpointRecord, CheckpointStore, DeltaSummary};
 use crate::element::{Epoch, Nanos, ShardId};
 use crate::operator::Failure;
 use crate::sink::SinkError;
@@ -24,12 +26,16 @@ const LOOK_AT_LOOPS_EVERY: Duration = Duration::from_millis(5);
 pub(crate) struct CheckpointTimes {
     /// The time between the beginnings of two checkpoints; none: only the final one.
     pub(crate) interval: Option<Duration>,
+    /// Makes the interval follow from what is measured.
+    pub(crate) auto: Option<AutoInterval>,
     /// The least time between the end of one and the beginning of the next.
     pub(crate) min_pause: Duration,
     /// After this long a checkpoint is given up.
     pub(crate) timeout: Duration,
     /// How many may fail in a row without failing the job.
     pub(crate) tolerable_failures: u32,
+    /// How they are taken.
+    pub(crate) mode: CheckpointMode,
 }
 
 /// Why a checkpoint failed.
@@ -38,6 +44,9 @@ pub enum CheckpointFailure {
     /// It could not be written.
     #[error(transparent)]
     Store(#[from] CheckpointError),
+    /// A page of state that memory has no room for could not be read back.
+    #[error(transparent)]
+    State(StateError),
     /// A sink could not make its cut.
     #[error("sink `{operator}` cannot prepare its output: {error}")]
     Sink {
@@ -74,8 +83,11 @@ pub(crate) enum Outcome {
 /// A checkpoint under way.
 struct Running {
     epoch: Epoch,
+    trigger: CheckpointTrigger,
     since: Nanos,
     saved: Vec<Option<Saved>>,
+    /// Per shard: when it had saved.
+    saved_at: Vec<Nanos>,
 }
 
 /// Where an attempt begins.
@@ -135,11 +147,12 @@ impl Coordinator {
         control: Arc<Control>,
         times: CheckpointTimes,
         start: Start,
-        metrics: CheckpointMetrics,
+        mut metrics: CheckpointMetrics,
         now: Nanos,
     ) -> Coordinator {
         let Start { from, next, keeps_pages, meta } = start;
         let shards = control.counters.len();
+        metrics.interval = times.interval;
         let next_at = times.interval.map_or(now, |interval| now.after(interval));
         Coordinator {
             control,
@@ -190,7 +203,7 @@ impl Coordinator {
                 return self.verified(store, now);
             }
             // For whoever asked, and for the summary; not a matter of checkpoints.
-            ShardEvent::Answer(..) | ShardEvent::Accumulated(_) => {}
+            ShardEvent::Answer(..) | ShardEvent::Accounted(_) => {}
             ShardEvent::SourcesEnded(shard) => self.sources_ended[shard.index()] = true,
             ShardEvent::Drained(shard) => self.drained[shard.index()] = true,
             ShardEvent::Closed(shard) => {
@@ -209,7 +222,8 @@ impl Coordinator {
         if let Some(running) = &self.running {
             if now.since(running.since) >= self.times.timeout {
                 let (epoch, timeout) = (running.epoch, self.times.timeout);
-                return self.failed(epoch, CheckpointFailure::TimedOut { epoch, timeout }, store, now);
+                let statistics = self.statistics(running, now);
+                return self.failed(statistics, CheckpointFailure::TimedOut { epoch, timeout }, store, now);
             }
             return Outcome::Running;
         }
@@ -225,6 +239,12 @@ impl Coordinator {
             || (self.looks_at_loops() && now >= self.look_at)
             || (self.times.interval.is_some() && now >= self.next_at);
         if may_publish && due {
+            let trigger = match self.asked {
+                _ if all_drained => CheckpointTrigger::Final,
+                true => CheckpointTrigger::Asked,
+                false if self.looks_at_loops() => CheckpointTrigger::Loops,
+                false => CheckpointTrigger::Interval,
+            };
             self.epoch = Epoch(self.epoch.0 + 1);
             self.asked = false;
             self.look_at = now.after(LOOK_AT_LOOPS_EVERY);
@@ -232,11 +252,12 @@ impl Coordinator {
                 self.next_at = now.after(interval);
             }
             let saved = self.drained.iter().map(|_| None).collect();
-            self.running = Some(Running { epoch: self.epoch, since: now, saved });
+            let saved_at = vec![now; self.drained.len()];
+            self.running = Some(Running { epoch: self.epoch, trigger, since: now, saved, saved_at });
             if all_drained {
                 self.last = Some(self.epoch);
             }
-            self.control.publish(self.epoch);
+            self.control.publish(self.epoch, self.times.mode);
         }
         Outcome::Running
     }
@@ -315,9 +336,14 @@ impl Coordinator {
             return self.tick(store, now);
         };
         match result {
-            Err(error) => self.failed(epoch, error, store, now),
+            Err(error) => {
+                let running = self.running.take().expect("it was just looked at");
+                let statistics = self.statistics(&running, now);
+                self.failed(statistics, error, store, now)
+            }
             Ok(saved) => {
                 running.saved[shard.index()] = Some(saved);
+                running.saved_at[shard.index()] = now;
                 self.positions[shard.index()] = epoch;
                 if running.saved.iter().all(Option::is_some) {
                     self.complete(store, now)
@@ -332,10 +358,8 @@ impl Coordinator {
     fn complete(&mut self, store: Option<&mut CheckpointStore>, now: Nanos) -> Outcome {
         let running = self.running.take().expect("a checkpoint is complete only while it runs");
         let epoch = running.epoch;
+        let statistics = self.statistics(&running, now);
         let saved: Vec<Saved> = running.saved.into_iter().flatten().collect();
-        let bytes: u64 =
-            saved.iter().filter_map(|saved| saved.delta.as_ref()).map(|delta| delta.bytes()).sum();
-        let in_flight: u64 = saved.iter().map(|saved| saved.in_flight_bytes).sum();
         let has_cuts = saved.iter().any(|saved| saved.sinks);
         let quiet = saved.iter().all(|saved| saved.quiet);
         let all_verified = self.verified.iter().all(|verified| *verified);
@@ -353,7 +377,7 @@ impl Coordinator {
                     oldest = report.oldest_retained;
                     self.fresh_maps = false;
                 }
-                Err(error) => return self.failed(epoch, error.into(), Some(store), now),
+                Err(error) => return self.failed(statistics, error.into(), Some(store), now),
             }
         }
         if quiet && self.looks_at_loops() {
@@ -361,13 +385,16 @@ impl Coordinator {
         }
         let took = now.since(running.since);
         self.failures_in_row = 0;
-        self.metrics.completed += 1;
-        self.metrics.last_epoch = epoch.0;
-        self.metrics.last_duration = took;
-        self.metrics.longest = self.metrics.longest.max(took);
-        self.metrics.last_bytes = bytes;
-        self.metrics.last_in_flight_bytes = in_flight;
+        let (bytes, in_flight) = (statistics.bytes(), statistics.in_flight_bytes());
+        self.metrics.add(statistics);
         tracing::debug!(job = self.job, %epoch, ?took, bytes, in_flight, "checkpoint complete");
+        if let Some(auto) = &mut self.times.auto {
+            let shards: Vec<_> = self.control.counters.iter().map(|of| of.read()).collect();
+            let interval = auto.next(took, &shards);
+            self.times.interval = Some(interval);
+            self.metrics.interval = Some(interval);
+            self.next_at = running.since.after(interval);
+        }
         self.next_at = self.next_at.max(now.after(self.times.min_pause));
         if all_verified || !has_cuts {
             self.control.commit(epoch, oldest);
@@ -385,11 +412,39 @@ impl Coordinator {
             if let Some(store) = store
                 && let Err(error) = store.allow_sink_commits(epoch)
             {
-                return self.failed(epoch, error.into(), Some(store), now);
+                let over = self.metrics.history().rev().find(|over| over.epoch == epoch).cloned();
+                let over =
+                    over.expect("a checkpoint whose commit is held back is over, and none came after it");
+                return self.failed(over, error.into(), Some(store), now);
             }
             self.control.commit(epoch, oldest);
         }
         Outcome::Running
+    }
+
+    /// What there is to say of a checkpoint that ends now.
+    fn statistics(&self, running: &Running, now: Nanos) -> CheckpointStatistics {
+        let parts = running.saved.iter().zip(&running.saved_at).zip(&self.control.counters);
+        let shards = parts.map(|((saved, saved_at), counters)| match saved {
+            None => ShardCheckpoint::default(),
+            Some(saved) => ShardCheckpoint {
+                saved_after: Some(saved_at.since(running.since)),
+                stall: counters.last_switch(),
+                bytes: saved.delta.as_ref().map_or(0, DeltaSummary::bytes),
+                pages: saved.delta.as_ref().map_or(0, |delta| delta.pages.len() as u64),
+                in_flight_bytes: saved.in_flight_bytes,
+                aligned_in: saved.aligned_in,
+                gave_up_aligning: saved.gave_up_aligning,
+            },
+        });
+        CheckpointStatistics {
+            epoch: running.epoch,
+            trigger: running.trigger,
+            started: Duration::from_nanos(running.since.0),
+            duration: now.since(running.since),
+            shards: shards.collect(),
+            failure: None,
+        }
     }
 
     /// The sinks of all shards have made the results of an epoch visible.
@@ -416,14 +471,15 @@ impl Coordinator {
 
     fn failed(
         &mut self,
-        epoch: Epoch,
+        statistics: CheckpointStatistics,
         error: CheckpointFailure,
         store: Option<&mut CheckpointStore>,
         now: Nanos,
     ) -> Outcome {
+        let epoch = statistics.epoch;
         self.running = None;
         self.last = None;
-        self.metrics.failed += 1;
+        self.metrics.add(CheckpointStatistics { failure: Some(error.to_string()), ..statistics });
         self.failures_in_row += 1;
         self.control.abort(epoch);
         if let Some(store) = store {
@@ -444,3 +500,6 @@ impl Coordinator {
         Outcome::Running
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -229,7 +229,8 @@ impl RunningShards {
     }
 }
 
-/// Whether the process has been told that glommio cannot run here.
+/// Whether the process has been told that glommio cannot run here. Of the process and not of a job: what refuses io_uring does so for all of them,
+/// and a host that starts a job per request would read it per request.
 static FALLBACK_TOLD: AtomicBool = AtomicBool::new(false);
 
 /// Starts shards, each on a thread of its own (called `mill-shard-<n>`). When this returns, every thread is pinned and every executor

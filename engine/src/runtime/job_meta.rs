@@ -11,13 +11,15 @@ pub(crate) struct JobMeta {
     pub(crate) tick: Tick,
     /// The shards that each chain runs on, by the name of the operator at its head.
     pub(crate) chains: Vec<(String, ShardRange)>,
+    /// The savepoint that the job has begun with, by its id.
+    pub(crate) savepoint: Option<u64>,
 }
 
 impl JobMeta {
     /// That of a job with this plan.
     pub(crate) fn of(plan: &Plan) -> JobMeta {
         let chains = plan.chains.iter().map(|chain| (plan.name(chain.ops[0]).to_owned(), chain.on));
-        JobMeta { tick: plan.tick, chains: chains.collect() }
+        JobMeta { tick: plan.tick, chains: chains.collect(), savepoint: None }
     }
 
     /// Its bytes.
@@ -27,6 +29,10 @@ impl JobMeta {
         out.put_list(&self.chains, |out, (head, on)| {
             out.put_str(head).put_u16(on.first).put_u16(on.count);
         });
+        // Where there is none, nothing is written.
+        if let Some(id) = self.savepoint {
+            out.put_u64(id);
+        }
         out.into_bytes()
     }
 
@@ -39,8 +45,9 @@ impl JobMeta {
             let head = input.str("head of chain")?.to_owned();
             Ok((head, ShardRange { first: input.u16("first shard")?, count: input.u16("number of shards")? }))
         })?;
+        let savepoint = (input.remaining() > 0).then(|| input.u64("savepoint")).transpose()?;
         input.finish()?;
-        Ok(JobMeta { tick, chains })
+        Ok(JobMeta { tick, chains, savepoint })
     }
 }
 
@@ -51,12 +58,14 @@ mod tests {
     #[test]
     fn it_comes_back_and_damage_is_named() {
         for tick in [Tick::Millisecond, Tick::Microsecond, Tick::Nanosecond] {
-            let meta =
-                JobMeta { tick, chains: vec![("count".to_owned(), ShardRange { first: 1, count: 2 })] };
-            assert_eq!(JobMeta::decode(&meta.encode()).unwrap(), meta);
+            for savepoint in [None, Some(7)] {
+                let chains = vec![("count".to_owned(), ShardRange { first: 1, count: 2 })];
+                let meta = JobMeta { tick, chains, savepoint };
+                assert_eq!(JobMeta::decode(&meta.encode()).unwrap(), meta);
+            }
         }
         assert!(JobMeta::decode(&[3]).unwrap_err().to_string().contains("tick"));
-        let mut longer = JobMeta { tick: Tick::Millisecond, chains: Vec::new() }.encode();
+        let mut longer = JobMeta { tick: Tick::Millisecond, chains: Vec::new(), savepoint: None }.encode();
         longer.push(0);
         assert!(JobMeta::decode(&longer).is_err());
     }

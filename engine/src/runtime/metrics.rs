@@ -1,11 +1,22 @@
 //! What a job says of itself: counters that shards keep in memory of their own and others read without stopping them.
 
+mod checkpoints;
+mod memory;
+
+pub use checkpoints::{
+    CheckpointCost, CheckpointMetrics, CheckpointStatistics, CheckpointTrigger, ShardCheckpoint,
+};
+
+pub(crate) use memory::Bytes;
+pub use memory::MemoryUse;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::element::Timestamp;
 use crate::operator::OpId;
 use crate::runtime::stalls::{ShardStall, Whereabouts};
+use memory::MemoryCounters;
 
 /// One counter on a cache line of its own, written by one thread.
 #[repr(align(128))]
@@ -22,6 +33,8 @@ pub(crate) struct ShardCounters {
     blocked_nanos: Line<AtomicU64>,
     steps: Line<AtomicU64>,
     loop_gap_max_nanos: Line<AtomicU64>,
+    /// How long the step took in which the shard switched last.
+    switch_nanos: Line<AtomicU64>,
     watermark: Line<AtomicI64>,
     late_records: Line<AtomicU64>,
     late_after_idle: Line<AtomicU64>,
@@ -29,7 +42,9 @@ pub(crate) struct ShardCounters {
     unassigned_records: Line<AtomicU64>,
     shed_writes: Line<AtomicU64>,
     evicted_keys: Line<AtomicU64>,
-    state_bytes: Line<AtomicU64>,
+    memory: Line<MemoryCounters>,
+    spilled_pages_read: Line<AtomicU64>,
+    spilled_pages_written: Line<AtomicU64>,
     keys: Line<AtomicU64>,
     ring_fill_permille: Line<AtomicU64>,
     /// The number of the chain that is being stepped, plus one; 0 between steps.
@@ -47,7 +62,9 @@ pub struct Gauges {
     pub(crate) unassigned_records: u64,
     pub(crate) shed_writes: u64,
     pub(crate) evicted_keys: u64,
-    pub(crate) state_bytes: u64,
+    pub(crate) memory: MemoryUse,
+    pub(crate) spilled_pages_read: u64,
+    pub(crate) spilled_pages_written: u64,
     pub(crate) keys: u64,
     pub(crate) ring_fill_max: f32,
     pub(crate) watermark_min: Option<Timestamp>,
@@ -64,7 +81,9 @@ impl Gauges {
             unassigned_records: 0,
             shed_writes: 0,
             evicted_keys: 0,
-            state_bytes: 0,
+            memory: MemoryUse::default(),
+            spilled_pages_read: 0,
+            spilled_pages_written: 0,
             keys: 0,
             ring_fill_max: 0.0,
             watermark_min: None,
@@ -92,7 +111,9 @@ impl ShardCounters {
         self.unassigned_records.0.store(gauges.unassigned_records, Ordering::Relaxed);
         self.shed_writes.0.store(gauges.shed_writes, Ordering::Relaxed);
         self.evicted_keys.0.store(gauges.evicted_keys, Ordering::Relaxed);
-        self.state_bytes.0.store(gauges.state_bytes, Ordering::Relaxed);
+        self.memory.0.store(&gauges.memory);
+        self.spilled_pages_read.0.store(gauges.spilled_pages_read, Ordering::Relaxed);
+        self.spilled_pages_written.0.store(gauges.spilled_pages_written, Ordering::Relaxed);
         self.keys.0.store(gauges.keys, Ordering::Relaxed);
         self.ring_fill_permille.0.store((gauges.ring_fill_max * 1000.0) as u64, Ordering::Relaxed);
         let watermark = gauges.watermark_min.unwrap_or(Timestamp::MIN);
@@ -113,6 +134,16 @@ impl ShardCounters {
         if kind == StepKind::Busy && spent > self.loop_gap_max_nanos.0.load(Ordering::Relaxed) {
             self.loop_gap_max_nanos.0.store(spent, Ordering::Relaxed);
         }
+    }
+
+    /// The shard has switched, in a step that took so long.
+    pub(crate) fn switched(&self, spent: u64) {
+        self.switch_nanos.0.store(spent, Ordering::Relaxed);
+    }
+
+    /// How long the step took in which the shard switched last.
+    pub(crate) fn last_switch(&self) -> Duration {
+        Duration::from_nanos(self.switch_nanos.0.load(Ordering::Relaxed))
     }
 
     /// The shard is about to step this chain.
@@ -137,6 +168,7 @@ impl ShardCounters {
     }
 
     pub(crate) fn read(&self) -> ShardMetrics {
+        let memory = self.memory.0.read();
         let nanos = |line: &Line<AtomicU64>| Duration::from_nanos(line.0.load(Ordering::Relaxed));
         let count = |line: &Line<AtomicU64>| line.0.load(Ordering::Relaxed);
         ShardMetrics {
@@ -154,7 +186,10 @@ impl ShardCounters {
             steps: count(&self.steps),
             loop_gap_max: nanos(&self.loop_gap_max_nanos),
             watermark: Timestamp(self.watermark.0.load(Ordering::Relaxed)),
-            state_bytes: count(&self.state_bytes),
+            state_bytes: memory.state,
+            memory,
+            spilled_pages_read: count(&self.spilled_pages_read),
+            spilled_pages_written: count(&self.spilled_pages_written),
             keys: count(&self.keys),
             ring_fill: count(&self.ring_fill_permille) as f32 / 1000.0,
         }
@@ -205,31 +240,19 @@ pub struct ShardMetrics {
     pub loop_gap_max: Duration,
     /// The least watermark among its operators.
     pub watermark: Timestamp,
-    /// Bytes of pages its state occupies.
+    /// Bytes of memory that the pages of its state occupy.
     pub state_bytes: u64,
+    /// Bytes of memory that it takes, by what for.
+    pub memory: MemoryUse,
+    /// Pages of state that came back from disk, of 4 KiB each: see [`Job::spill_state`](crate::job::Job::spill_state). Counted since the last
+    /// start, as the next.
+    pub spilled_pages_read: u64,
+    /// Pages of state that were written to disk because memory had no room for them.
+    pub spilled_pages_written: u64,
     /// How many keys its state holds.
     pub keys: u64,
     /// How full the fullest ring is (0 to 1).
     pub ring_fill: f32,
-}
-
-/// The figures of the checkpoints of a job.
-#[derive(Clone, Debug, Default)]
-pub struct CheckpointMetrics {
-    /// How many were completed.
-    pub completed: u64,
-    /// How many failed.
-    pub failed: u64,
-    /// The newest one that was completed.
-    pub last_epoch: u64,
-    /// How long the newest took, from publishing to the commit point.
-    pub last_duration: Duration,
-    /// How long the longest took.
-    pub longest: Duration,
-    /// How many bytes the newest wrote.
-    pub last_bytes: u64,
-    /// How many bytes of records in flight the newest saved.
-    pub last_in_flight_bytes: u64,
 }
 
 /// The figures of a job.
@@ -244,9 +267,16 @@ pub struct JobMetrics {
     /// The newest times at which a shard stood still inside of an operator, oldest first: see
     /// [`Job::stall_after`](crate::job::Job::stall_after).
     pub stalls: Vec<ShardStall>,
+    /// What of memory belongs to no shard.
+    pub(crate) job_memory: MemoryUse,
 }
 
 impl JobMetrics {
+    /// How much memory the job takes, by what for, and what of it is limited.
+    pub fn memory(&self) -> MemoryUse {
+        self.shards.iter().map(|shard| shard.memory).sum::<MemoryUse>() + self.job_memory
+    }
+
     /// Records that all sources gave.
     pub fn records_in(&self) -> u64 {
         self.shards.iter().map(|shard| shard.records_in).sum()

@@ -1,11 +1,22 @@
 //! Which core each shard runs on: the cores this process may use, and how much of them its control group grants.
 
-use crate::limits::SHARDS_MAX;
+mod held;
+mod plan;
+mod quota;
+
+pub(crate) use held::{HeldCores, cores_held, place_and_hold};
+pub use held::{Overlap, OverlapWith, cores_left};
+pub use plan::CorePlan;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
 
+use super::affinity;
 use super::wait::WaitPolicy;
+use crate::limits::SHARDS_MAX;
+use quota::cgroup_cpus;
 
 /// A logical processor, by the operating system's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,32 +103,32 @@ pub enum PlacementError {
     Unknown,
 }
 
-/// Gives each of `shards` shards a core of its own, from `cores` or else from all that this process may use (its cpuset), one
-/// hardware thread per physical core first. With `oversubscribe`, more shards than cores are let run: on the named cores in turn, or
-/// unpinned. Warns where the control group's CPU quota is below the number of shards.
-///
-/// # Errors
-/// Too many shards for the cores, or a core that may not be used.
-pub fn place(
-    shards: usize,
-    cores: Option<Vec<usize>>,
-    oversubscribe: bool,
-) -> Result<Placement, PlacementError> {
-    let quota = cgroup_cpus(Path::new("/sys/fs/cgroup"), Path::new("/proc/self/cgroup"));
-    let named = cores.map(|cores| cores.into_iter().map(CoreId).collect());
-    let placement = place_on(&available_cores(), named, shards, oversubscribe, quota)?;
-    if let Some(throttled) = placement.throttled {
-        tracing::warn!(
-            "{throttled}: each would be stopped for a part of every period; raise the quota, or lower the number of shards"
-        );
-    }
-    Ok(placement)
+/// The cores that this process may use, as far as it can be known: those of its first thread and of the calling one. One hardware thread of
+/// each physical core comes first.
+pub fn available_cores() -> Vec<CoreId> {
+    let both: BTreeSet<CoreId> =
+        affinity::of_first_thread().into_iter().chain(affinity::of_this_thread()).collect();
+    physical_first(both.into_iter().collect(), first_sibling)
 }
 
-/// The cores that the calling thread may use, one hardware thread of each physical core first.
-pub fn available_cores() -> Vec<CoreId> {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    physical_first(cores.into_iter().map(|core| CoreId(core.id)).collect(), first_sibling)
+/// Lets the calling thread run on these cores only, by the operating system's numbers: for the threads of a host's own runtime beside jobs.
+/// Threads that it starts begin there too.
+///
+/// ```
+/// use millstream_engine::runtime::placement::{confine_this_thread, cores_left};
+///
+/// let left = cores_left();
+/// // With tokio: `Builder::new_multi_thread().worker_threads(left.len()).on_thread_start(move || ..)`
+/// let worker = std::thread::spawn(move || confine_this_thread(&left));
+/// # worker.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// There are none of these cores, the process may not use them, or the system knows no such thing.
+pub fn confine_this_thread(cores: &[usize]) -> io::Result<()> {
+    let cores: Vec<CoreId> = cores.iter().copied().map(CoreId).collect();
+    affinity::confine_this_thread(&cores)
 }
 
 /// Cores as the kernel writes them: `0-3,8`.
@@ -216,55 +227,6 @@ fn first_sibling(core: CoreId) -> Option<CoreId> {
     text.trim().split([',', '-']).next()?.parse().ok().map(CoreId)
 }
 
-/// How many CPUs' worth of time the control group of this process grants (the smallest grant on the way to the root), versions 1
-/// and 2. `None` where there is no limit or no control group.
-fn cgroup_cpus(mount: &Path, membership: &Path) -> Option<f64> {
-    let membership = fs::read_to_string(membership).ok()?;
-    let mut grants = Vec::new();
-    for line in membership.lines() {
-        let mut fields = line.splitn(3, ':');
-        let (Some(hierarchy), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next())
-        else {
-            continue;
-        };
-        if hierarchy == "0" && controllers.is_empty() {
-            grants.extend(ancestors(mount, path).filter_map(|dir| quota_v2(&dir)));
-        } else if controllers.split(',').any(|controller| controller == "cpu") {
-            for name in ["cpu", controllers] {
-                grants.extend(ancestors(&mount.join(name), path).filter_map(|dir| quota_v1(&dir)));
-            }
-        }
-    }
-    grants.into_iter().min_by(f64::total_cmp)
-}
-
-/// A control group's directory and those above it, up to the mount. In a container without a namespace of its own the path names
-/// directories that are not mounted; the mount itself is then the container's.
-fn ancestors<'a>(mount: &'a Path, path: &'a str) -> impl Iterator<Item = PathBuf> + 'a {
-    Path::new(path).ancestors().map(|path| match path.strip_prefix("/") {
-        Ok(relative) => mount.join(relative),
-        Err(_) => mount.to_owned(),
-    })
-}
-
-fn quota_v2(dir: &Path) -> Option<f64> {
-    let text = fs::read_to_string(dir.join("cpu.max")).ok()?;
-    let mut fields = text.split_whitespace();
-    grant(fields.next()?, fields.next()?)
-}
-
-fn quota_v1(dir: &Path) -> Option<f64> {
-    let quota = fs::read_to_string(dir.join("cpu.cfs_quota_us")).ok()?;
-    let period = fs::read_to_string(dir.join("cpu.cfs_period_us")).ok()?;
-    grant(quota.trim(), period.trim())
-}
-
-/// `None` for `max` and `-1`, which mean no limit.
-fn grant(quota: &str, period: &str) -> Option<f64> {
-    let (quota, period): (f64, f64) = (quota.parse().ok()?, period.parse().ok()?);
-    (quota > 0.0 && period > 0.0).then(|| quota / period)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_real_machine_has_a_core_for_one_shard() {
-        assert!(place(1, None, false).unwrap().cores[0].is_some());
+        assert!(place_on(&available_cores(), None, 1, false, None).unwrap().cores[0].is_some());
     }
 
     #[test]
@@ -338,32 +300,6 @@ mod tests {
         let pairs = |core: CoreId| Some(CoreId(core.0 & !1));
         assert_eq!(physical_first(cores(0..6), pairs), cores([0, 2, 4, 1, 3, 5]));
         assert_eq!(physical_first(cores(0..3), |_| None), cores(0..3));
-    }
-
-    #[test]
-    fn quotas_of_both_versions_are_found() {
-        let root = tempfile::tempdir().unwrap();
-        let write = |path: &str, text: &str| {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        let read = || cgroup_cpus(root.path(), &root.path().join("membership"));
-        assert_eq!(read(), None, "no control groups");
-
-        write("membership", "0::/a/b\n");
-        write("a/b/cpu.max", "max 100000\n");
-        assert_eq!(read(), None, "no limit");
-        write("a/cpu.max", "200000 100000\n");
-        assert_eq!(read(), Some(2.0), "the limit of a parent counts");
-
-        write("membership", "7:cpu,cpuacct:/docker/x\n0::/\n");
-        write("cpu,cpuacct/cpu.cfs_quota_us", "150000\n");
-        write("cpu,cpuacct/cpu.cfs_period_us", "100000\n");
-        assert_eq!(read(), Some(1.5), "inside a container the mount is the container's group");
-        write("cpu,cpuacct/docker/x/cpu.cfs_quota_us", "-1\n");
-        write("cpu,cpuacct/docker/x/cpu.cfs_period_us", "100000\n");
-        assert_eq!(read(), Some(1.5));
     }
 
     #[test]

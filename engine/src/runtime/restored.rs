@@ -1,15 +1,18 @@
 //! A checkpoint on its way back into a job: what all shards look things up in while they open.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::job_meta::JobMeta;
-use super::snapshot::{InputsSnapshot, OperatorSnapshot, PartitionSnapshot, ShardSnapshot};
+use super::snapshot::{
+    ChannelSnapshot, InputsSnapshot, OperatorSnapshot, PartitionSnapshot, ShardSnapshot, StateSnapshot,
+};
 use crate::accumulator::Parts;
 use crate::arena::{Arena, ArenaConfig, PageLoader, PageNo, StateError};
-use crate::channel::{Batch, BatchShape, Frame, FrameError, OpenBatch, SavedFrames};
-use crate::checkpoint::codec::CodecError;
-use crate::checkpoint::{ArenaNo, PageId, PageReader, RestoreError, RestoredJob};
+use crate::channel::{Batch, BatchShape, Frame, FrameError, OpenBatch, SavedFrames, holds_records};
+use crate::checkpoint::codec::{CodecError, Reader};
+use crate::checkpoint::{ArenaNo, PageId, PageMap, PageReader, RestoreError, RestoredJob};
 use crate::disk::Disk;
 use crate::element::{Epoch, KeyGroups, ShardId, Timestamp};
 use crate::graph::{Plan, Port, ShardRange};
@@ -18,6 +21,8 @@ use crate::operator::exchange;
 use crate::operator::keyed::InputEnd;
 use crate::operator::segment::OpenContext;
 use crate::record::Layout;
+use crate::savepoint::{Portable, RecordType, ShardHead, StateMisfit};
+use crate::schema::Schema;
 use crate::sink::Committable;
 use crate::time::Tick;
 
@@ -65,15 +70,22 @@ pub enum RestoreFailure {
         /// The state.
         state: String,
     },
-    /// The checkpoint holds something of an operator that the program does not have.
+    /// The checkpoint holds something of operators that the program does not have.
     #[error(
-        "the checkpoint holds state of an operator named `{operator}`, which the program does not have; give the operator that it belongs \
-         to this name with .name(\"{operator}\"), or start with an empty state directory"
+        "the checkpoint holds state of an operator named {}, which the program does not have; give the operator that it belongs \
+         to this name with .name(\"{}\"), or leave it behind with Job::allow_non_restored_state",
+        named(operators), operators[0]
     )]
     UnknownOperator {
-        /// The operator.
-        operator: String,
+        /// The operators.
+        operators: Vec<String>,
     },
+    /// A savepoint does not fit.
+    #[error(transparent)]
+    Portable(#[from] StateMisfit),
+    /// Records in flight cannot be read.
+    #[error(transparent)]
+    Frames(#[from] FrameError),
     /// The job counts event time in other ticks than the checkpoint.
     #[error(
         "event time has changed since the checkpoint was written: then its tick was {then}, now it is {now}; go back with .tick(..), or \
@@ -130,16 +142,28 @@ pub enum RestoreFailure {
     },
 }
 
+fn named(operators: &[String]) -> String {
+    let names: Vec<String> = operators.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
 /// See the [module](self).
 pub(crate) struct Restored {
     pub(crate) epoch: Epoch,
-    job: RestoredJob,
+    from: Origin,
     snapshots: Vec<ShardSnapshot>,
-    disk: Arc<dyn Disk>,
     /// The shards that each chain ran on, by the name of its head.
     chains: Vec<(String, ShardRange)>,
     /// Whether pages can be taken over as they are.
     keeps_pages: bool,
+    /// Whether state that the program does not have is left behind.
+    leaves_behind: bool,
+}
+
+/// Where the pages of tables, or their entries, come from.
+enum Origin {
+    Checkpoint(RestoredJob, Arc<dyn Disk>),
+    Savepoint(Portable),
 }
 
 impl Restored {
@@ -148,13 +172,11 @@ impl Restored {
         job: RestoredJob,
         disk: Arc<dyn Disk>,
         plan: &Plan,
+        leaves_behind: bool,
     ) -> Result<Restored, RestoreFailure> {
         let epoch = job.epoch;
-        let JobMeta { tick, chains } =
+        let JobMeta { tick, chains, .. } =
             JobMeta::decode(&job.meta).map_err(|cause| RestoreFailure::JobMetadata { epoch, cause })?;
-        if tick != plan.tick {
-            return Err(RestoreFailure::TickChanged { then: tick, now: plan.tick });
-        }
         let mut snapshots = Vec::with_capacity(job.shards.len());
         for (number, shard) in job.shards.iter().enumerate() {
             let snapshot = ShardSnapshot::decode(&shard.meta).map_err(|cause| RestoreFailure::Metadata {
@@ -164,18 +186,9 @@ impl Restored {
             })?;
             snapshots.push(snapshot);
         }
-        let names = || plan.ops.iter().filter(|op| op.stateful).map(|op| op.name.as_str());
-        for snapshot in &snapshots {
-            let partitions = snapshot.partitions.iter().map(|partition| &partition.operator);
-            let operators = snapshot.operators.iter().map(|operator| &operator.operator);
-            let cuts = snapshot.sinks.iter().filter(|sink| !sink.committables.is_empty());
-            let mut all = partitions.chain(operators).chain(cuts.map(|sink| &sink.operator));
-            if let Some(unknown) = all.find(|name| !names().any(|known| known == name.as_str())) {
-                return Err(RestoreFailure::UnknownOperator { operator: unknown.clone() });
-            }
-        }
-        check_accumulators(&snapshots, plan)?;
-        let mut restored = Restored { epoch, job, snapshots, disk, chains, keeps_pages: false };
+        let from = Origin::Checkpoint(job, disk);
+        let mut restored = Restored { epoch, from, snapshots, chains, keeps_pages: false, leaves_behind };
+        restored.compare(tick, plan)?;
         let keeps = |operator: &OperatorSnapshot| {
             let chain = plan.chains.get(usize::from(operator.arena));
             chain.is_some_and(|chain| {
@@ -186,6 +199,78 @@ impl Restored {
         let mut operators = restored.snapshots.iter().flat_map(|snapshot| &snapshot.operators);
         restored.keeps_pages = restored.shards() == plan.shards.count && operators.all(keeps);
         Ok(restored)
+    }
+
+    /// Takes what a savepoint says of the shards that there were, and compares it with the program.
+    pub(crate) fn of_savepoint(
+        portable: Portable,
+        plan: &Plan,
+        leaves_behind: bool,
+    ) -> Result<Restored, RestoreFailure> {
+        let savepoint = portable.savepoint.clone();
+        let head = &savepoint.head;
+        let snapshots = head.shards.iter().map(|shard| snapshot_of(&portable, shard)).collect();
+        let (epoch, chains) = (head.epoch, head.chains.clone());
+        let from = Origin::Savepoint(portable);
+        let mut restored = Restored { epoch, from, snapshots, chains, keeps_pages: false, leaves_behind };
+        restored.compare(head.tick, plan)?;
+        Ok(restored)
+    }
+
+    /// Compares the job as a whole with the program, and drops what is left behind.
+    fn compare(&mut self, tick: Tick, plan: &Plan) -> Result<(), RestoreFailure> {
+        if tick != plan.tick {
+            return Err(RestoreFailure::TickChanged { then: tick, now: plan.tick });
+        }
+        let is_known = |name: &str| plan.ops.iter().any(|op| op.stateful && op.name == name);
+        let mut unknown = BTreeSet::new();
+        for snapshot in &self.snapshots {
+            let partitions = snapshot.partitions.iter().map(|partition| &partition.operator);
+            let operators = snapshot.operators.iter().map(|operator| &operator.operator);
+            let cuts = snapshot.sinks.iter().filter(|sink| !sink.committables.is_empty());
+            let all = partitions.chain(operators).chain(cuts.map(|sink| &sink.operator));
+            unknown.extend(all.filter(|name| !is_known(name)).cloned());
+            // Records on their way to an operator that is not there would be lost without a word.
+            let channels = snapshot.in_rings.iter().chain(&snapshot.unsent);
+            let lost = channels.filter(|channel| plan.ops.iter().all(|op| op.name != channel.operator));
+            let lost = lost.filter(|channel| self.holds_records(channel));
+            unknown.extend(lost.map(|channel| channel.operator.clone()));
+        }
+        if !unknown.is_empty() && !self.leaves_behind {
+            return Err(RestoreFailure::UnknownOperator { operators: unknown.into_iter().collect() });
+        }
+        for operator in &unknown {
+            tracing::warn!(
+                operator,
+                "the program does not have the operator any more: its state is left behind"
+            );
+        }
+        for snapshot in &mut self.snapshots {
+            snapshot.partitions.retain(|partition| !unknown.contains(&partition.operator));
+            snapshot.operators.retain(|operator| !unknown.contains(&operator.operator));
+            snapshot.sinks.retain(|sink| !unknown.contains(&sink.operator));
+        }
+        check_accumulators(&self.snapshots, plan)
+    }
+
+    fn holds_records(&self, channel: &ChannelSnapshot) -> bool {
+        match self.from {
+            Origin::Checkpoint(..) => holds_records(&channel.frames),
+            Origin::Savepoint(_) => Reader::new(&channel.frames).u64("records").is_ok_and(|count| count > 0),
+        }
+    }
+
+    /// The savepoint that this is of.
+    pub(crate) fn portable(&self) -> Option<&Portable> {
+        match &self.from {
+            Origin::Checkpoint(..) => None,
+            Origin::Savepoint(portable) => Some(portable),
+        }
+    }
+
+    /// Whether state that the program does not have is left behind.
+    pub(crate) fn leaves_behind(&self) -> bool {
+        self.leaves_behind
     }
 
     /// How many shards the job had.
@@ -225,7 +310,8 @@ impl Restored {
     pub(crate) fn keeps_channels(&self, context: &OpenContext, op: OpId) -> bool {
         let plan = &context.plan;
         let mut inputs = plan.exchanges_to(op);
-        self.keeps_place(context, plan.name(op))
+        self.portable().is_none()
+            && self.keeps_place(context, plan.name(op))
             && inputs
                 .all(|input| self.ran_on(plan.name(plan.writer(input))) == Some(plan.producer_shards(input)))
     }
@@ -249,7 +335,23 @@ impl Restored {
     }
 
     /// Compares the layouts of the records on their way to an operator, per input, with what they were.
-    pub(crate) fn check_in_flight(&self, name: &str, now: &[Layout]) -> Result<(), RestoreFailure> {
+    pub(crate) fn check_in_flight(
+        &self,
+        name: &str,
+        now: &[Layout],
+        types: &[RecordType],
+    ) -> Result<(), RestoreFailure> {
+        if let Some(portable) = self.portable() {
+            let then = portable.savepoint.head.operator(name).map_or(now.len(), |then| then.inputs.len());
+            if then != now.len() {
+                let (operator, now) = (name.to_owned(), now.len());
+                return Err(RestoreFailure::InputsChanged { operator, then, now });
+            }
+            for (input, of) in types.iter().enumerate() {
+                portable.input_changes(name, input, &(of.schema)())?;
+            }
+            return Ok(());
+        }
         let all = self.snapshots.iter().flat_map(|snapshot| &snapshot.inputs);
         for inputs in all.filter(|inputs| inputs.operator == name) {
             if inputs.records.len() != now.len() {
@@ -327,9 +429,9 @@ impl Restored {
         &self,
         op: OpId,
         port: Port,
-        end: &InputEnd,
+        (end, of): (&InputEnd, RecordType),
         context: &OpenContext,
-    ) -> Result<Vec<(ShardId, Vec<u8>)>, FrameError> {
+    ) -> Result<Vec<(ShardId, Vec<u8>)>, RestoreFailure> {
         let as_was = self.keeps_channels(context, op);
         let name = context.name(op);
         let writer = context.name(context.plan.writer(end.exchange));
@@ -351,7 +453,8 @@ impl Restored {
                 let hash = || batch.hashes()[index];
                 exchange::belongs(end.partitioner, (from, to), hash, before, context.instance())
             };
-            let frames = reroute(&channel.frames, end.shape, belongs)?;
+            let frames = self.frames(name, port, &channel.frames, (of, end.shape))?;
+            let frames = reroute(&frames, end.shape, belongs)?;
             if !frames.is_empty() {
                 mine.push((channel.from, frames));
             }
@@ -359,23 +462,85 @@ impl Restored {
         Ok(mine)
     }
 
+    /// The frames of records that were on their way to an input, or under way in it: those of a checkpoint, or made of a savepoint's values.
+    pub(crate) fn frames<'a>(
+        &self,
+        operator: &str,
+        port: Port,
+        saved: &'a [u8],
+        (of, shape): (RecordType, BatchShape),
+    ) -> Result<Cow<'a, [u8]>, RestoreFailure> {
+        match self.portable() {
+            None => Ok(Cow::Borrowed(saved)),
+            Some(portable) => Ok(Cow::Owned(portable.frames(operator, port, saved, shape, of)?)),
+        }
+    }
+
     /// The arena of a chain as it was on one of the old shards; its pages come in when they are touched.
-    pub(crate) fn arena(
-        self: &Arc<Self>,
-        shard: ShardId,
-        arena: u16,
-        config: ArenaConfig,
-    ) -> Result<Arena, StateError> {
-        let arena_no = ArenaNo(arena);
-        let pages = &self.job.shards[shard.index()].pages;
-        let infos = pages.iter_arena(arena_no).map(|(id, entry)| (id.page, entry.info));
-        let loader = Loader {
-            reader: PageReader::new(self.disk.clone(), self.job.files.clone()),
-            restored: self.clone(),
-            shard,
-            arena: arena_no,
-        };
-        Arena::restore(config, infos, Box::new(loader))
+    pub(crate) fn arena(&self, shard: ShardId, arena: u16, config: ArenaConfig) -> Result<Arena, StateError> {
+        match &self.from {
+            Origin::Checkpoint(job, disk) => old_arena(job, disk.clone(), shard, arena, config),
+            // A savepoint has no pages.
+            Origin::Savepoint(_) => Arena::new(config),
+        }
+    }
+}
+
+/// The arena of a chain as a checkpoint has it of one of its shards; its pages come in when they are touched.
+pub(crate) fn old_arena(
+    job: &RestoredJob,
+    disk: Arc<dyn Disk>,
+    shard: ShardId,
+    arena: u16,
+    config: ArenaConfig,
+) -> Result<Arena, StateError> {
+    let arena = ArenaNo(arena);
+    let pages = job.shards[shard.index()].pages.clone();
+    let infos: Vec<_> = pages.iter_arena(arena).map(|(id, entry)| (id.page, entry.info)).collect();
+    let reader = PageReader::new(disk, job.files.clone());
+    Arena::restore(config, infos, Box::new(Loader { reader, pages, arena }))
+}
+
+/// What a savepoint says of a shard, in the words of a checkpoint. What is kept of operators and of records in flight are values still.
+fn snapshot_of(portable: &Portable, shard: &ShardHead) -> ShardSnapshot {
+    let operators = shard.operators.iter().map(|operator| {
+        let head = portable.savepoint.head.operator(&operator.operator);
+        let states = head.into_iter().flat_map(|head| &head.states).map(|state| {
+            let layout = |schema: &Schema| Layout { text: schema.to_string(), fingerprint: 0 };
+            StateSnapshot {
+                state: state.name.clone(),
+                key: layout(&state.key.key),
+                value: layout(&state.value),
+            }
+        });
+        OperatorSnapshot {
+            operator: operator.operator.clone(),
+            states: states.collect(),
+            data: operator.words.clone(),
+            arena: 0,
+        }
+    });
+    let inputs = shard.inputs.iter().map(|inputs| InputsSnapshot {
+        operator: inputs.operator.clone(),
+        merge: inputs.merge.clone(),
+        due: inputs.due.clone(),
+        records: Vec::new(),
+    });
+    let channels = shard.channels.iter().map(|channel| ChannelSnapshot {
+        operator: channel.operator.clone(),
+        port: channel.port,
+        from: channel.from,
+        to: channel.to,
+        frames: channel.records.clone(),
+    });
+    ShardSnapshot {
+        partitions: shard.partitions.clone(),
+        inputs: inputs.collect(),
+        operators: operators.collect(),
+        in_rings: channels.collect(),
+        unsent: Vec::new(),
+        sinks: shard.sinks.clone(),
+        accumulators: shard.accumulators.clone(),
     }
 }
 
@@ -434,8 +599,7 @@ fn reroute(
 /// Reads pages of one arena on demand.
 struct Loader {
     reader: PageReader,
-    restored: Arc<Restored>,
-    shard: ShardId,
+    pages: Arc<PageMap>,
     arena: ArenaNo,
 }
 
@@ -443,8 +607,7 @@ impl PageLoader for Loader {
     fn load(&mut self, page: PageNo, into: &mut [u8]) -> Result<(), StateError> {
         let failed = |error: RestoreError| StateError::Load { page, message: error.to_string().into() };
         let into = into.try_into().expect("an arena asks for whole pages");
-        let id = PageId { arena: self.arena, page };
-        let entry = self.restored.job.shards[self.shard.index()].pages.get(id);
+        let entry = self.pages.get(PageId { arena: self.arena, page });
         let entry = entry.expect("an arena asks only for pages of its map");
         self.reader.read(&entry, into).map_err(failed)
     }

@@ -5,10 +5,12 @@
 //! ```
 
 use std::task::Poll;
+use std::time::Duration;
 
 use super::control::Saved;
 use super::coordinator::CheckpointFailure;
 use super::snapshot::{ChannelSnapshot, ShardSnapshot, SinkSnapshot};
+use crate::arena::StateError;
 use crate::channel::holds_records;
 use crate::checkpoint::{ArenaNo, DeltaWriter, PageId};
 use crate::disk::ShardDisk;
@@ -34,6 +36,8 @@ pub(crate) struct Saving {
     removed: Vec<PageId>,
     in_flight_bytes: u64,
     has_cuts: bool,
+    pub(crate) aligned_in: Duration,
+    pub(crate) gave_up_aligning: bool,
     /// Whether the chains had no records under way, and, once all is captured, no record was on its way between them.
     quiet: bool,
 }
@@ -65,6 +69,8 @@ impl Saving {
             removed: Vec::new(),
             in_flight_bytes: 0,
             has_cuts: false,
+            aligned_in: Duration::ZERO,
+            gave_up_aligning: false,
             quiet,
         }
     }
@@ -87,6 +93,10 @@ impl Saving {
             Some(writer) => self.save_pages(segments, writer, disk, pages),
             None => self.skip_pages(segments),
         };
+        let ready = match ready {
+            Ok(ready) => ready,
+            Err(error) => return Poll::Ready(Err(CheckpointFailure::State(error))),
+        };
         self.can_go_on = !ready && writer.as_deref().is_some_and(DeltaWriter::wants_more);
         if !ready || !self.captured || !self.prepared.iter().all(|prepared| *prepared) {
             return self.poll_failure(writer, disk);
@@ -100,8 +110,8 @@ impl Saving {
                 writer.finish(std::mem::take(&mut self.removed), snapshot.encode());
             }
         }
-        let (in_flight_bytes, sinks, quiet) = (self.in_flight_bytes, self.has_cuts, self.quiet);
-        let saved = |delta| Saved { delta, in_flight_bytes, sinks, quiet };
+        let Saving { in_flight_bytes, has_cuts: sinks, aligned_in, gave_up_aligning, quiet, .. } = *self;
+        let saved = |delta| Saved { delta, in_flight_bytes, sinks, aligned_in, gave_up_aligning, quiet };
         match writer {
             None => Poll::Ready(Ok(saved(None))),
             Some(writer) => match writer.poll(disk) {
@@ -177,40 +187,40 @@ impl Saving {
         writer: &mut DeltaWriter,
         disk: &mut dyn ShardDisk,
         mut pages: usize,
-    ) -> bool {
+    ) -> Result<bool, StateError> {
         while self.next_arena < segments.len() {
             let arena_no = ArenaNo(self.next_arena as u16);
             if let Some(arena) = segments[self.next_arena].arena() {
                 if pages == 0 || !writer.wants_more() {
-                    return false;
+                    return Ok(false);
                 }
                 let mut given = 0;
                 let done = arena.save_some(pages, &mut |saved| {
                     given += 1;
                     let id = PageId { arena: arena_no, page: saved.page };
                     writer.add_page(disk, id, saved.info.encode(), saved.bytes);
-                });
+                })?;
                 pages -= given.min(pages);
                 if !done {
-                    return false;
+                    return Ok(false);
                 }
                 self.removed
                     .extend(arena.removed_pages().iter().map(|page| PageId { arena: arena_no, page: *page }));
             }
             self.next_arena += 1;
         }
-        true
+        Ok(true)
     }
 
     /// Without a state directory pages go nowhere; the arenas only turn their epoch.
-    fn skip_pages(&mut self, segments: &mut [Box<dyn Segment>]) -> bool {
+    fn skip_pages(&mut self, segments: &mut [Box<dyn Segment>]) -> Result<bool, StateError> {
         while self.next_arena < segments.len() {
             if let Some(arena) = segments[self.next_arena].arena() {
-                arena.save_some(usize::MAX, &mut |_| {});
+                arena.save_some(usize::MAX, &mut |_| {})?;
             }
             self.next_arena += 1;
         }
-        true
+        Ok(true)
     }
 
     /// Gives the checkpoint up: what it would have saved goes along with the next one.

@@ -1,23 +1,27 @@
 //! One shard: a plain struct with a step function. It does no I/O, reads no clock and takes no lock; a driver calls it.
 
+mod switching;
+
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::control::{Control, Events, Phase, ShardAnswer, ShardEvent};
+use super::control::{Control, Events, Phase, ShardAccount, ShardAnswer, ShardEvent};
 use super::driver::{Drive, Step};
 use super::metrics::{Gauges, StepKind};
+use super::reads::Read;
 use super::saving::Saving;
-use super::snapshot::ShardSnapshot;
 use crate::accumulator::Parts;
 use crate::arena::{Arena, PageNo};
 use crate::checkpoint::DeltaWriter;
 use crate::disk::ShardDisk;
 use crate::element::{Epoch, Nanos, ShardId};
-use crate::operator::failure::catch;
+use crate::operator::failure::{catch, drop_each};
 use crate::operator::segment::{OpenContext, Progress, Segment, StepContext};
 use crate::operator::{Cause, Failure};
 use crate::time::ProcessingTime;
+use switching::Switching;
 
 /// How many pages a step saves while there is other work, and while there is none.
 const PAGES_PER_BUSY_STEP: usize = 4;
@@ -34,6 +38,9 @@ const STEPS_PER_GAUGE: u32 = 256;
 
 /// How many rounds a failed job goes on without its sources, so that what came before the failed record reaches the sinks.
 const ROUNDS_TO_RUN_OUT: usize = 256;
+
+/// How often a shard with nothing to do looks whether others need the memory that its state takes.
+const LOOK_FOR_MEMORY_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a blocked shard waits before it looks again.
 const BLOCKED_WAIT: Duration = Duration::from_micros(50);
@@ -56,7 +63,9 @@ pub(crate) struct Shard {
     events: Events,
     disk: Box<dyn ShardDisk>,
     writer: Option<DeltaWriter>,
+    /// The epoch that all chains have switched to.
     epoch: Epoch,
+    switching: Option<Switching>,
     saving: Option<Saving>,
     /// The checkpoint that this shard has saved and that is not known to be durable: the arenas remember what it holds until then.
     saved: Option<Epoch>,
@@ -76,11 +85,15 @@ pub(crate) struct Shard {
     loops_over: bool,
     /// The newest question that it has answered.
     answered: u64,
+    /// Whether what came before a failure is to reach the sinks: in batch mode nothing is of use but all of it.
+    runs_out: bool,
     /// What dates the readings of the clock are.
     processing: ProcessingTime,
     /// The chain that is at work: a failure is its.
     at_work: usize,
     last_step: Option<(Nanos, StepKind)>,
+    /// Whether it switched in that step.
+    switched: bool,
     steps_to_gauge: u32,
     /// Per chain: the next page to be brought in, until all are.
     restoring: Vec<Option<PageNo>>,
@@ -137,6 +150,7 @@ impl Shard {
             disk,
             writer,
             epoch,
+            switching: None,
             saving: None,
             saved: None,
             gave_up: epoch,
@@ -149,9 +163,11 @@ impl Shard {
             tells_of_sources: context.plan.has_loops,
             loops_over: false,
             answered: 0,
+            runs_out: !context.plan.mode.batch,
             processing: context.processing,
             at_work: 0,
             last_step: None,
+            switched: false,
             steps_to_gauge: 0,
             restoring,
             verified: epoch == Epoch(0),
@@ -175,19 +191,24 @@ impl Shard {
     /// Goes round the loop once.
     fn round(&mut self, now: Nanos) -> Result<Progress, Box<Failure>> {
         let published = self.control.published_to(self.id);
-        if published > self.epoch {
-            self.switch(published)?;
+        if published > self.newest() {
+            self.begin_switch(published, now)?;
             // Enough for one round.
             return Ok(Progress { worked: true, ..Progress::default() });
         }
         let aborted = self.control.aborted();
         if aborted > self.gave_up {
-            self.give_up(aborted);
+            self.give_up(aborted, now)?;
         }
         let mut progress = Progress::default();
         let context = StepContext { now, processing: self.processing, room: true };
         // Downstream first: room is made before it is filled.
         for number in (0..self.segments.len()).rev() {
+            let chain = &*self.segments[number];
+            if self.switching.as_ref().is_some_and(|switching| switching.holds(number, chain)) {
+                continue;
+            }
+            self.choose_side(number);
             self.at_work = number;
             self.control.counters[self.id.index()].enter(number);
             progress.merge(self.segments[number].step(&context)?);
@@ -199,13 +220,15 @@ impl Shard {
                 inlet.wake_producer();
             }
         }
-        if let Some(epoch) = progress.switch.take().filter(|epoch| *epoch > self.epoch) {
-            self.switch(epoch)?;
+        if let Some(epoch) = progress.switch.take().filter(|epoch| *epoch > self.newest()) {
+            self.begin_switch(epoch, now)?;
             progress.worked = true;
         }
+        self.go_on_switching(now, &mut progress)?;
+        self.use_disk(&mut progress)?;
         self.checkpoint(&mut progress);
         self.commit(&mut progress)?;
-        self.restore(&mut progress)?;
+        self.restore(&mut progress, now)?;
         self.loops_over = self.control.loops_are_over();
         if self.tells_of_sources && self.sources_have_ended() {
             self.tells_of_sources = false;
@@ -218,6 +241,9 @@ impl Shard {
         let question = self.control.asked();
         if question > self.answered {
             self.answer(question, now);
+        }
+        if self.control.reads(self.id).any() {
+            self.answer_reads();
         }
         Ok(progress)
     }
@@ -234,51 +260,36 @@ impl Shard {
         let reports = self.segments.iter().map(|segment| Some((segment.head(), segment.clock_report(now)?)));
         let clocks = reports.flatten().collect();
         let keys = self.segments.iter().filter_map(|segment| Some((segment.head(), segment.seen_keys(now)?)));
-        let answer = ShardAnswer { clocks, accumulators: self.accumulators.totals(), keys: keys.collect() };
+        let answer = ShardAnswer { clocks, account: self.account(), keys: keys.collect() };
         self.tell(ShardEvent::Answer(self.id, question, answer));
     }
 
-    /// Tells what the accumulators have come to, for the job's summary.
-    fn tell_accumulated(&self) {
-        self.tell(ShardEvent::Accumulated(self.accumulators.totals()));
+    /// Says what states hold.
+    #[cold]
+    fn answer_reads(&mut self) {
+        for read in self.control.reads(self.id).take() {
+            let keeper = self.segments.iter_mut().find(|segment| segment.head() == read.op);
+            let said = keeper.map_or(Read::NoSuchState(Vec::new()), |segment| segment.read_state(&read));
+            // Whoever has asked may have given up.
+            let _ = read.answer.try_send(said);
+        }
     }
 
-    /// Switches all chains to an epoch at once: the shard, not the operator, is the process of the snapshot algorithm.
-    fn switch(&mut self, epoch: Epoch) -> Result<(), Box<Failure>> {
-        if self.saving.is_some() {
-            // Published only when every shard has saved or given up the epoch before.
-            self.abort();
-        }
-        for page in self.control.pages_to_move(self.id) {
-            if let Some(arena) =
-                self.segments.get_mut(usize::from(page.arena.0)).and_then(|chain| chain.arena())
-            {
-                arena.mark_for_rewrite([page.page]);
-            }
-        }
-        let accumulators = self.accumulators.save();
-        let mut snapshot = ShardSnapshot { accumulators, ..ShardSnapshot::default() };
-        for (number, segment) in self.segments.iter_mut().enumerate() {
-            // A chain may have to take the rest of a batch first: what fails there is its, and no record of a source.
-            self.at_work = number;
-            let operators = snapshot.operators.len();
-            segment.switch(epoch, &mut snapshot)?;
-            for operator in &mut snapshot.operators[operators..] {
-                operator.arena = number as u16;
-            }
-        }
-        #[cfg(feature = "planted-faults")]
-        if self.plant == Some(crate::testing::sim::Plant::ForgetUnsent) {
-            snapshot.unsent.clear();
-        }
-        self.epoch = epoch;
-        let saving = Saving::begin(epoch, self.id, snapshot, &mut self.segments, self.writer.as_mut());
-        self.saving = Some(saving);
-        Ok(())
+    fn account(&self) -> ShardAccount {
+        let late = self.segments.iter().filter_map(|chain| Some((chain.head(), chain.late_records()?)));
+        ShardAccount { accumulators: self.accumulators.totals(), late: late.collect() }
+    }
+
+    /// Gives account for the job's summary.
+    fn tell_account(&self) {
+        self.tell(ShardEvent::Accounted(self.account()));
     }
 
     /// A checkpoint was given up, here or elsewhere: what this shard has saved for it goes along with the next one.
-    fn give_up(&mut self, aborted: Epoch) {
+    fn give_up(&mut self, aborted: Epoch, now: Nanos) -> Result<(), Box<Failure>> {
+        if self.switching.as_ref().is_some_and(|switching| switching.epoch <= aborted) {
+            self.switch_rest(now)?;
+        }
         if self.saving.as_ref().is_some_and(|saving| saving.epoch <= aborted) {
             self.abort();
         }
@@ -303,6 +314,7 @@ impl Shard {
             self.gave_up = aborted;
             self.tell(ShardEvent::GaveUp(self.id, aborted));
         }
+        Ok(())
     }
 
     fn abort(&mut self) {
@@ -311,16 +323,28 @@ impl Shard {
         }
     }
 
-    /// Does a slice of the running checkpoint.
-    fn checkpoint(&mut self, progress: &mut Progress) {
+    /// Hands out what the disk has answered, and lets the chains ask it for more.
+    fn use_disk(&mut self, progress: &mut Progress) -> Result<(), Box<Failure>> {
         while let Some(done) = self.disk.poll() {
             progress.worked = true;
             let unclaimed = match &mut self.writer {
                 Some(writer) => writer.on_done(done),
                 None => Some(done),
             };
-            debug_assert!(unclaimed.is_none(), "only the delta writer uses the disk");
+            let mut segments = self.segments.iter_mut();
+            let unclaimed =
+                unclaimed.and_then(|done| segments.try_fold(done, |done, segment| segment.on_disk(done)));
+            debug_assert!(unclaimed.is_none(), "whoever asks the disk takes the answer");
         }
+        for (number, segment) in self.segments.iter_mut().enumerate() {
+            self.at_work = number;
+            progress.worked |= segment.use_disk(self.disk.as_mut())?;
+        }
+        Ok(())
+    }
+
+    /// Does a slice of the running checkpoint.
+    fn checkpoint(&mut self, progress: &mut Progress) {
         let Some(saving) = &mut self.saving else {
             if self.positions_told < self.epoch {
                 self.wind_up();
@@ -407,17 +431,20 @@ impl Shard {
     }
 
     /// After a restart: brings in pages that nobody has asked for yet. Otherwise: takes back what dropped tables held, and touches
-    /// pages ahead of their use.
-    fn restore(&mut self, progress: &mut Progress) -> Result<(), Box<Failure>> {
+    /// pages ahead of their use. Lets pages go that memory has no room for.
+    fn restore(&mut self, progress: &mut Progress, now: Nanos) -> Result<(), Box<Failure>> {
         let mut missing = false;
         for (segment, next) in self.segments.iter_mut().zip(&mut self.restoring) {
             let op = segment.head();
             let Some(arena) = segment.arena() else { continue };
+            let failed = |error| Box::new(Failure::of(op, Cause::state(error)));
             if let Some(from) = *next {
-                *next = arena
-                    .load_some(from, PAGES_RESTORED_PER_STEP)
-                    .map_err(|error| Box::new(Failure::of(op, Cause::state(error))))?;
+                *next = arena.load_some(from, PAGES_RESTORED_PER_STEP).map_err(failed)?;
                 missing |= next.is_some();
+            }
+            arena.make_room().map_err(failed)?;
+            if arena.may_let_go() {
+                progress.wake_at(Some(now.after(LOOK_FOR_MEMORY_EVERY)));
             }
             progress.worked |= missing || arena.reclaim(PAGES_RESTORED_PER_STEP);
             if !progress.worked {
@@ -440,6 +467,7 @@ impl Shard {
         for segment in &mut self.segments {
             segment.gauge(&mut gauges);
         }
+        gauges.memory.checkpoints += self.writer.as_ref().map_or(0, DeltaWriter::bytes_held);
         self.control.counters[self.id.index()].store(&gauges);
     }
 
@@ -468,7 +496,12 @@ impl Shard {
                     }
                 }
                 match progress.switch.filter(|epoch| *epoch > self.epoch) {
-                    Some(epoch) => self.switch(epoch)?,
+                    Some(epoch) => {
+                        if epoch > self.newest() {
+                            self.begin_switch(epoch, now)?;
+                        }
+                        self.switch_rest(now)?;
+                    }
                     None if progress.worked => {}
                     None => break,
                 }
@@ -485,40 +518,58 @@ impl Shard {
         let by_closure = failure.by_closure();
         if let (Some(index), Some(segment)) = (record, self.segments.get_mut(self.at_work)) {
             // The chain has unwound; its source is asked no more than where the record came from.
-            failure.place = catch(|| Ok(segment.blame_record(index))).unwrap_or_default();
+            let blamed = catch(|| Ok(segment.blame_record(index))).unwrap_or_default();
+            failure.place = blamed.place.as_ref().map(|(_, place)| place.clone());
+            failure.blamed = Some((segment.head(), blamed));
             if failure.key.is_none() {
                 failure.key = catch(|| Ok(segment.key_of_record(index))).unwrap_or_default();
             }
             failure.op.get_or_insert(segment.head());
         }
-        if by_closure {
+        if by_closure && self.runs_out {
             self.run_out(Some(self.at_work), now);
         }
         self.tell(ShardEvent::Failed(self.id, failure));
-        // Sinks and readers may own threads: they end when they are dropped.
-        self.segments.clear();
+        // Sinks and readers may own threads: they end when they are dropped. What panics meanwhile has lost the word to the failure.
+        let _ = drop_each(std::mem::take(&mut self.segments));
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        if let Err(panic) = drop_each(std::mem::take(&mut self.segments))
+            && !std::thread::panicking()
+        {
+            resume_unwind(panic);
+        }
     }
 }
 
 impl Drive for Shard {
     fn step(&mut self, now: Nanos) -> Step {
         if let Some((since, kind)) = self.last_step {
-            self.control.counters[self.id.index()].step(kind, now.0.saturating_sub(since.0));
+            let (counters, spent) = (&self.control.counters[self.id.index()], now.0.saturating_sub(since.0));
+            counters.step(kind, spent);
+            if std::mem::take(&mut self.switched) {
+                counters.switched(spent);
+            }
         }
         match self.control.phase() {
             _ if self.segments.is_empty() => return Step::Done,
             Phase::Run => {}
             Phase::RunOut => {
-                self.run_out(None, now);
+                if self.runs_out {
+                    self.run_out(None, now);
+                }
                 return Step::Done;
             }
             Phase::Stop => {
-                self.tell_accumulated();
+                self.tell_account();
                 return Step::Done;
             }
             Phase::Finish => {
                 self.gauge();
-                self.tell_accumulated();
+                self.tell_account();
                 match self.close() {
                     Ok(()) => self.tell(ShardEvent::Closed(self.id)),
                     Err(failure) => self.tell(ShardEvent::Failed(self.id, failure)),
@@ -552,11 +603,12 @@ impl Drive for Shard {
     }
 
     fn has_work(&self) -> bool {
-        self.control.published_to(self.id) > self.epoch
+        self.control.published_to(self.id) > self.newest()
             || self.control.aborted() > self.gave_up
             || (self.committing.is_none() && self.control.committed() > self.committed)
             || self.control.phase() != Phase::Run
             || self.control.asked() > self.answered
+            || self.control.reads(self.id).any()
             || self.control.loops_are_over() != self.loops_over
             // A blocked shard is woken by whoever makes room.
             || (!self.blocked() && self.segments.iter().any(|segment| segment.has_input()))

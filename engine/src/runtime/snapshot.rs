@@ -154,21 +154,86 @@ fn committable(input: &mut Reader<'_>) -> Result<Committable, CodecError> {
     })
 }
 
+/// Writes where sources stood.
+pub(crate) fn put_partitions(out: &mut Writer, partitions: &[PartitionSnapshot]) {
+    out.put_list(partitions, |out, partition| {
+        out.put_str(&partition.operator).put_str(&partition.partition);
+        out.put_bytes(&partition.offset).put_bytes(&partition.time.to_bytes());
+    });
+}
+
+/// Reads what [`put_partitions`] wrote.
+pub(crate) fn partitions(input: &mut Reader<'_>) -> Result<Vec<PartitionSnapshot>, CodecError> {
+    input.list("partitions", 32, |input| {
+        Ok(PartitionSnapshot {
+            operator: input.str("source operator")?.to_owned(),
+            partition: input.str("partition")?.to_owned(),
+            offset: input.bytes("offset")?.to_vec(),
+            time: {
+                let bytes = input.bytes("partition time")?;
+                PartitionTime::from_bytes(bytes).map_err(|error| input.error("partition time", error))?
+            },
+        })
+    })
+}
+
+/// Writes what an operator knew of the event time of its inputs.
+pub(crate) fn put_input_times(out: &mut Writer, operator: &str, merge: &MergeTime, due: &[Signal]) {
+    let mut bytes = Vec::new();
+    merge.encode(&mut bytes);
+    out.put_str(operator).put_bytes(&bytes).put_list(due, put_signal);
+}
+
+/// Reads what [`put_input_times`] wrote: the operator, its inputs, and what is due.
+pub(crate) fn input_times(input: &mut Reader<'_>) -> Result<(String, MergeTime, Vec<Signal>), CodecError> {
+    let operator = input.str("operator of inputs")?.to_owned();
+    let bytes = input.bytes("input times")?;
+    let merge = MergeTime::decode(bytes).map_err(|error| input.error("input times", error))?;
+    Ok((operator, merge, input.list("signals", 9, signal)?))
+}
+
+/// Writes the cuts of sinks.
+pub(crate) fn put_sinks(out: &mut Writer, sinks: &[SinkSnapshot]) {
+    out.put_list(sinks, |out, sink| {
+        out.put_str(&sink.operator).put_list(&sink.committables, put_committable);
+    });
+}
+
+/// Reads what [`put_sinks`] wrote.
+pub(crate) fn sinks(input: &mut Reader<'_>) -> Result<Vec<SinkSnapshot>, CodecError> {
+    input.list("sinks", 16, |input| {
+        Ok(SinkSnapshot {
+            operator: input.str("sink")?.to_owned(),
+            committables: input.list("cuts", 18, committable)?,
+        })
+    })
+}
+
+/// Writes the parts of accumulators.
+pub(crate) fn put_accumulators(out: &mut Writer, parts: &[SavedPart]) {
+    out.put_list(parts, |out, part| {
+        out.put_str(&part.name).put_str(&part.kind).put_bytes(&part.bytes);
+    });
+}
+
+/// Reads what [`put_accumulators`] wrote.
+pub(crate) fn accumulators(input: &mut Reader<'_>) -> Result<Vec<SavedPart>, CodecError> {
+    input.list("accumulators", 24, |input| {
+        Ok(SavedPart {
+            name: input.str("accumulator")?.to_owned(),
+            kind: input.str("kind of accumulator")?.to_owned(),
+            bytes: input.bytes("accumulated")?.to_vec(),
+        })
+    })
+}
+
 impl ShardSnapshot {
     /// Its bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        out.put_list(&self.partitions, |out, partition| {
-            out.put_str(&partition.operator)
-                .put_str(&partition.partition)
-                .put_bytes(&partition.offset)
-                .put_bytes(&partition.time.to_bytes());
-        });
+        put_partitions(&mut out, &self.partitions);
         out.put_list(&self.inputs, |out, inputs| {
-            let mut merge = Vec::new();
-            inputs.merge.encode(&mut merge);
-            out.put_str(&inputs.operator).put_bytes(&merge);
-            out.put_list(&inputs.due, put_signal);
+            put_input_times(out, &inputs.operator, &inputs.merge, &inputs.due);
             out.put_list(&inputs.records, put_layout);
         });
         out.put_list(&self.operators, |out, operator| {
@@ -182,39 +247,19 @@ impl ShardSnapshot {
         });
         out.put_list(&self.in_rings, put_channel);
         out.put_list(&self.unsent, put_channel);
-        out.put_list(&self.sinks, |out, sink| {
-            out.put_str(&sink.operator).put_list(&sink.committables, put_committable);
-        });
-        out.put_list(&self.accumulators, |out, part| {
-            out.put_str(&part.name).put_str(&part.kind).put_bytes(&part.bytes);
-        });
+        put_sinks(&mut out, &self.sinks);
+        put_accumulators(&mut out, &self.accumulators);
         out.into_bytes()
     }
 
     /// The snapshot that these bytes stand for.
     pub(crate) fn decode(bytes: &[u8]) -> Result<ShardSnapshot, CodecError> {
         let mut input = Reader::new(bytes);
-        let partitions = input.list("partitions", 8, |input| {
-            Ok(PartitionSnapshot {
-                operator: input.str("source operator")?.to_owned(),
-                partition: input.str("partition")?.to_owned(),
-                offset: input.bytes("offset")?.to_vec(),
-                time: {
-                    let bytes = input.bytes("partition time")?;
-                    PartitionTime::from_bytes(bytes).map_err(|error| input.error("partition time", error))?
-                },
-            })
-        })?;
-        let inputs = input.list("inputs", 8, |input| {
-            Ok(InputsSnapshot {
-                operator: input.str("operator of inputs")?.to_owned(),
-                merge: {
-                    let bytes = input.bytes("input times")?;
-                    MergeTime::decode(bytes).map_err(|error| input.error("input times", error))?
-                },
-                due: input.list("signals", 9, signal)?,
-                records: input.list("record layouts", 12, layout)?,
-            })
+        let partitions = partitions(&mut input)?;
+        let inputs = input.list("inputs", 32, |input| {
+            let (operator, merge, due) = input_times(input)?;
+            let records = input.list("record layouts", 12, layout)?;
+            Ok(InputsSnapshot { operator, merge, due, records })
         })?;
         let operators = input.list("operators", 8, |input| {
             Ok(OperatorSnapshot {
@@ -232,19 +277,8 @@ impl ShardSnapshot {
         })?;
         let in_rings = input.list("channels", 8, channel)?;
         let unsent = input.list("unsent channels", 8, channel)?;
-        let sinks = input.list("sinks", 8, |input| {
-            Ok(SinkSnapshot {
-                operator: input.str("sink")?.to_owned(),
-                committables: input.list("cuts", 8, committable)?,
-            })
-        })?;
-        let accumulators = input.list("accumulators", 24, |input| {
-            Ok(SavedPart {
-                name: input.str("accumulator")?.to_owned(),
-                kind: input.str("kind of accumulator")?.to_owned(),
-                bytes: input.bytes("accumulated")?.to_vec(),
-            })
-        })?;
+        let sinks = sinks(&mut input)?;
+        let accumulators = accumulators(&mut input)?;
         input.finish()?;
         Ok(ShardSnapshot { partitions, inputs, operators, in_rings, unsent, sinks, accumulators })
     }

@@ -120,6 +120,11 @@ impl Watchdog {
         self.stalls.iter_mut().for_each(|stall| stall.is_over = true);
     }
 
+    /// Per shard: where it is, and since when it has been seen there.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = (Whereabouts, Nanos)> {
+        self.shards.iter().map(|watched| (watched.at, watched.since))
+    }
+
     /// The newest stalls, oldest first.
     pub(crate) fn stalls(&self) -> &[ShardStall] {
         &self.stalls

@@ -1,5 +1,6 @@
 //! Waking a shard that went to sleep because it had nothing to do.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::thread::Thread;
@@ -110,6 +111,14 @@ impl Default for Waker {
 impl std::fmt::Debug for Waker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Waker").field("state", &self.shared.state.load(Ordering::Relaxed)).finish()
+    }
+}
+
+/// Wakes whoever polls a future of the engine's. A waker is the host's code: that it panics is its own affair, not that of the thread that has
+/// brought the news.
+pub(crate) fn wake_a_stranger(waker: std::task::Waker) {
+    if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+        tracing::warn!("a waker of the program's panicked; whoever waits for it may wait for ever");
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Records<T> {
     /// Of the first items; those past its end have none of their own.
     timestamps: Vec<Timestamp>,
     limit: usize,
+    /// The limit that it was made with.
+    most: usize,
     /// What the source says of event time after these records.
     watermark: Option<Timestamp>,
     /// Whether the source says that its partition is idle after these records.
@@ -25,9 +27,20 @@ impl<T> Records<T> {
             items: Vec::with_capacity(limit),
             timestamps: Vec::with_capacity(limit),
             limit,
+            most: limit,
             watermark: None,
             idle: false,
         }
+    }
+
+    /// Takes a single record at a time from now on.
+    pub(crate) fn take_one(&mut self) {
+        self.limit = 1;
+    }
+
+    /// Takes as many as it was made for.
+    pub(crate) fn take_many(&mut self) {
+        self.limit = self.most;
     }
 
     /// How many more records fit.

@@ -18,6 +18,12 @@ const LANES: usize = 64;
 /// A table with no more keys than this is in the processor's cache, where looking ahead only costs.
 const SMALL_TABLE_LEN: u64 = 16 * 1024;
 
+/// A table of so many bytes is in the processor's cache, where looking ahead only costs.
+const NEAR_TABLE_BYTES: u64 = 256 * 1024;
+
+/// How much memory the processor fetches at once.
+const LINE_BYTES: usize = 64;
+
 /// What the first passes found out about a record of the batch: the page, and the slot with the right tag (or [`NO_SLOT`]) above it.
 #[derive(Clone, Copy)]
 struct Lane(u64);
@@ -119,9 +125,19 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         Ok(())
     }
 
-    /// Asks for the cache lines that the look-ups of these hashes will need. What it sees of pages that are not in memory is zeros.
+    /// Asks for what the look-ups of these hashes will need, one by one and soon: of a table that is not near anyway.
+    pub(crate) fn expect(&self, arena: &Arena, hashes: &[KeyHash]) {
+        if self.bytes() > NEAR_TABLE_BYTES {
+            let mut lanes = [Lane::UNUSED; LANES];
+            hashes.chunks(LANES).for_each(|hashes| self.look_ahead(arena, hashes, &mut lanes));
+        }
+    }
+
+    /// Asks for the cache lines that the look-ups of these hashes will need, and for the pages that are on disk. It sees none that is not in
+    /// memory: the kernel would give memory for it.
     #[inline(always)]
     fn look_ahead(&self, arena: &Arena, hashes: &[KeyHash], lanes: &mut [Lane; LANES]) {
+        let all_here = arena.is_all_resident();
         for (lane, &hash) in lanes.iter_mut().zip(hashes) {
             *lane = Lane(u64::from(self.directory.page(hash).0));
             // SAFETY: a page of the arena, of this layout or all zeros.
@@ -129,12 +145,24 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
             prefetch(view.home_tags(hash));
         }
         for (lane, &hash) in lanes.iter_mut().zip(hashes) {
+            if !all_here && !arena.is_resident(lane.page()) {
+                arena.announce(lane.page());
+                lane.0 |= NO_SLOT << 32;
+                continue;
+            }
             // SAFETY: as before.
             let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page())) };
             match view.candidate(hash) {
                 Some(slot) => {
                     lane.0 |= (slot as u64) << 32;
-                    prefetch(view.entry(slot));
+                    let entry = view.entry(slot).cast_const();
+                    (0..Entry::<K, V>::BYTES)
+                        .step_by(LINE_BYTES)
+                        .for_each(|at| prefetch(entry.wrapping_add(at)));
+                    // The hash, which is compared first, is the last thing in an entry; it may have a line of its own.
+                    if Entry::<K, V>::BYTES > LINE_BYTES {
+                        prefetch(entry.wrapping_add(Entry::<K, V>::HASH_AT));
+                    }
                 }
                 None => lane.0 |= NO_SLOT << 32,
             }
@@ -152,7 +180,10 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
                         prefetch(Self::key_ref(entry).address(arena));
                     }
                     if Entry::<K, V>::VALUE_IS_REF {
-                        prefetch(Self::value_ref(entry).address(arena));
+                        // Where bytes are read, and where they are appended.
+                        let value = Self::value_ref(entry);
+                        prefetch(value.address(arena));
+                        prefetch(value.address(arena).wrapping_add(value.slot_len()));
                     }
                 }
             }

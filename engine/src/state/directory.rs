@@ -98,6 +98,11 @@ impl Directory {
         self.group_bits() + self.groups[group].len().trailing_zeros() as u8
     }
 
+    /// How many slots there are for the key group of this hash: as many pages at most.
+    pub(super) fn slots_of_group(&self, hash: KeyHash) -> usize {
+        1 << self.depth(hash).saturating_sub(GROUP_BITS)
+    }
+
     /// Makes the directory tell `depth` bits (at most [`DEPTH_MAX`]) apart where this hash lies.
     pub(super) fn deepen(&mut self, hash: KeyHash, depth: u8) {
         debug_assert!(depth <= DEPTH_MAX);

@@ -16,6 +16,9 @@ const SLOTS_AT: usize = BITMAP_AT + BITMAP_WORDS * 8;
 /// Where the bytes of an extent start, after their length.
 const EXTENT_AT: usize = 16;
 
+/// The most bytes that lie in a slot.
+pub(super) const SLOT_BYTES_MAX: usize = CLASSES[CLASSES.len() - 1] as usize;
+
 const _: () = assert!((PAGE_BYTES - SLOTS_AT) / UNIT <= BITMAP_WORDS * 64);
 const _: () = assert!(PAGE_BYTES / UNIT <= u16::MAX as usize);
 
@@ -53,7 +56,7 @@ impl Ref {
     fn at(self) -> usize {
         (self.0 >> 48) as usize * UNIT
     }
-    fn slot_len(self) -> usize {
+    pub(super) fn slot_len(self) -> usize {
         usize::from((self.0 >> 32) as u16)
     }
     fn is_extent(self) -> bool {
@@ -118,12 +121,62 @@ impl Slabs {
         if bytes.is_empty() {
             return Ok(Ref::EMPTY);
         }
-        let to = match class_of(bytes.len()) {
-            Some(class) => self.take_slot(arena, pages, class, bytes.len())?,
-            None => Ref::extent(arena.alloc_run(pages, self.table, pages_of(bytes.len()))?),
-        };
+        let to = self.take(arena, pages, bytes.len(), bytes.len())?;
         write(arena, to, bytes);
         Ok(to)
+    }
+
+    /// Gives stored bytes another length, which is not 0: in place where their slot has room. What is behind those that were there is
+    /// whatever lay there before.
+    #[inline]
+    pub(super) fn resize(
+        &mut self,
+        arena: &mut Arena,
+        pages: &mut PageList,
+        old: Ref,
+        len: usize,
+    ) -> Result<Ref, StateError> {
+        if old != Ref::EMPTY && !old.is_extent() {
+            let class = arena.info(old.page()).level;
+            if len <= usize::from(CLASSES[usize::from(class)]) {
+                arena.touch(old.page())?;
+                return Ok(Ref::slot(old.page(), old.at(), len));
+            }
+        }
+        self.resize_elsewhere(arena, pages, old, len)
+    }
+
+    #[inline(never)]
+    fn resize_elsewhere(
+        &mut self,
+        arena: &mut Arena,
+        pages: &mut PageList,
+        old: Ref,
+        len: usize,
+    ) -> Result<Ref, StateError> {
+        let (from, old_len) = bytes_at(arena, old)?;
+        // Half as much again, so that what grows bit by bit is not copied each time.
+        let room = (old_len + old_len / 2).min(SLOT_BYTES_MAX);
+        let to = self.take(arena, pages, len, if len > old_len { len.max(room) } else { len })?;
+        let at = begin(arena, to, len);
+        // SAFETY: stored bytes, and room of its own for at least as many as are copied.
+        unsafe { at.copy_from_nonoverlapping(from, old_len.min(len)) };
+        self.free(arena, pages, old)?;
+        Ok(to)
+    }
+
+    /// A place for `len` bytes, which are not none, with room for `room`.
+    fn take(
+        &mut self,
+        arena: &mut Arena,
+        pages: &mut PageList,
+        len: usize,
+        room: usize,
+    ) -> Result<Ref, StateError> {
+        match class_of(room) {
+            Some(class) => self.take_slot(arena, pages, class, len),
+            None => arena.alloc_run(pages, self.table, pages_of(len)).map(Ref::extent),
+        }
     }
 
     /// Replaces stored bytes: in place where they fit as well as before.
@@ -321,15 +374,21 @@ pub(super) fn check_page(arena: &Arena, page: PageNo) -> Result<(), &'static str
 
 /// Writes bytes to pages that were touched.
 fn write(arena: &mut Arena, to: Ref, bytes: &[u8]) {
+    // SAFETY: a slot of a class with room for the bytes, or an extent with pages enough for them and their length.
+    unsafe { begin(arena, to, bytes.len()).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
+}
+
+/// Where so many bytes are to be written, in pages that were touched. The length of an extent is written here.
+fn begin(arena: &mut Arena, to: Ref, len: usize) -> *mut u8 {
     let start = arena.at(to.page());
     // SAFETY: a slot of a class with room for the bytes, or an extent with pages enough for them and their length.
     unsafe {
         if to.is_extent() {
-            start.cast::<u64>().write(bytes.len() as u64);
+            start.cast::<u64>().write(len as u64);
             start.add(8).cast::<u64>().write(0);
-            start.add(EXTENT_AT).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            start.add(EXTENT_AT)
         } else {
-            start.add(to.at()).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            start.add(to.at())
         }
     }
 }

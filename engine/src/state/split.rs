@@ -7,7 +7,7 @@ use crate::key::Key;
 use crate::limits::PAGE_BYTES;
 use crate::record::Record;
 
-use super::directory::{Buddy, DEPTH_MAX};
+use super::directory::{Buddy, DEPTH_MAX, Directory};
 use super::layout::Entry;
 use super::page::{TablePage, prefix_mask};
 use super::probe::Probe;
@@ -22,7 +22,7 @@ struct PageCopy([u8; PAGE_BYTES]);
 
 impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
     /// A view of a table page.
-    fn view_page(arena: &Arena, page: PageNo) -> TablePage<K, V, P> {
+    pub(super) fn view_page(arena: &Arena, page: PageNo) -> TablePage<K, V, P> {
         // SAFETY: called with pages that the directory or a chain of this table holds and that were brought in, or that are about
         // to be cleared.
         unsafe { TablePage::new(arena.at(page)) }
@@ -167,17 +167,22 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
             return Ok(());
         }
         if count == 0 {
-            self.directory.set(hash, info.level, PageNo::NONE);
-            arena.free(&mut self.pages, page);
-            if self.len == 0 {
-                self.directory = super::directory::Directory::new();
-            }
+            self.free_page(arena, hash, page);
             return Ok(());
         }
         if count <= Entry::<K, V>::SPARSE && count.is_multiple_of(MERGE_EVERY) {
             return self.merge(arena, hash, page);
         }
         Ok(())
+    }
+
+    /// Frees a page without a chain, all of whose keys are gone. `hash` is one that it holds.
+    pub(super) fn free_page(&mut self, arena: &mut Arena, hash: KeyHash, page: PageNo) {
+        self.directory.set(hash, arena.info(page).level, PageNo::NONE);
+        arena.free(&mut self.pages, page);
+        if self.len == 0 {
+            self.directory = Directory::new();
+        }
     }
 
     /// Takes an empty page out of the chain it is in, and frees it.

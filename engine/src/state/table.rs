@@ -30,7 +30,7 @@ pub struct Table<K: Key + ?Sized, V: Record, P: Probe = Native> {
     /// Counts changes that move entries: what a batch has looked up before is void after one.
     pub(super) moves: u32,
     /// Values on their way into a page.
-    scratch: RecordBuf,
+    pub(super) scratch: RecordBuf,
     types: PhantomData<(V, P, Box<K>)>,
 }
 
@@ -213,18 +213,44 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         }
     }
 
+    /// Gives the archived value of a key another length, and lets `write` have it, with the length that it had before. A value that is
+    /// missing is put in, and had none. `len_of` is shown what is there, and leaves all as it is where it gives none.
+    ///
+    /// What `write` leaves is an archived `V`; what it is given is, up to the lesser of the two lengths, what was there, and then whatever.
+    #[inline]
+    pub(super) fn resize<R>(
+        &mut self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        len_of: impl FnOnce(&[u8]) -> Option<usize>,
+        write: impl FnOnce(&mut [u8], usize) -> R,
+    ) -> Result<Option<R>, StateError> {
+        const { assert!(Entry::<K, V>::VALUE_IS_REF) };
+        let Some(place) = self.locate_to_write(arena, hash, key)? else {
+            let Some(len) = len_of(&[]) else { return Ok(None) };
+            let mut bytes = vec![0; len];
+            let result = write(&mut bytes, 0);
+            self.add(arena, hash, key, &bytes)?;
+            return Ok(Some(result));
+        };
+        // SAFETY: a located entry whose value is a reference.
+        let (old, bytes) = unsafe { (Self::value_ref(place.entry), Self::value_bytes(arena, place.entry)?) };
+        let old_len = bytes.len();
+        let Some(len) = len_of(bytes) else { return Ok(None) };
+        let new = self.slabs.resize(arena, &mut self.pages, old, len)?;
+        // SAFETY: the page of a located entry was touched; neither resizing nor storing bytes moves table pages.
+        unsafe { place.entry.cast::<u64>().write(new.0) };
+        let at = slab::bytes_at(arena, new)?.0;
+        // SAFETY: bytes of this length in pages that `resize` has touched; nobody else looks at them while the arena is borrowed mutably.
+        Ok(Some(write(unsafe { std::slice::from_raw_parts_mut(at, len) }, old_len)))
+    }
+
     /// Takes a key out. Says whether it was there.
     pub fn remove(&mut self, arena: &mut Arena, hash: KeyHash, key: &[u8]) -> Result<bool, StateError> {
         let Some(place) = self.locate_to_write(arena, hash, key)? else { return Ok(false) };
-        // SAFETY: a located entry; where key or value are elsewhere, a reference stands in their place.
-        unsafe {
-            if Entry::<K, V>::KEY_IS_REF {
-                self.slabs.free(arena, &mut self.pages, Self::key_ref(place.entry))?;
-            }
-            if Entry::<K, V>::VALUE_IS_REF {
-                self.slabs.free(arena, &mut self.pages, Self::value_ref(place.entry))?;
-            }
-        }
+        // SAFETY: a located entry.
+        unsafe { self.free_refs(arena, place.entry)? };
         // SAFETY: the page of a located entry.
         unsafe { TablePage::<K, V, P>::new(arena.at(place.page)) }.remove(place.slot);
         self.len -= 1;
@@ -409,7 +435,7 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
 
     /// The archived form of a value: its own bytes, or those written to the scratch buffer.
     #[inline(always)]
-    fn encode<'a>(scratch: &'a mut RecordBuf, value: &'a V) -> &'a [u8] {
+    pub(super) fn encode<'a>(scratch: &'a mut RecordBuf, value: &'a V) -> &'a [u8] {
         if V::PLAIN {
             // SAFETY: a plain value has no padding, and its own bytes are its archived form.
             return unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<V>()) };

@@ -3,5 +3,6 @@
 mod checkpoints;
 mod damage;
 mod kinds;
+mod list;
 mod model;
 mod shape;

@@ -48,6 +48,7 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
             if left == 0 {
                 return Ok(Some(at));
             }
+            arena.make_room()?;
             let mut page = self.directory.page(at);
             let depth = if page == PageNo::NONE {
                 left -= 1;

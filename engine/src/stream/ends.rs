@@ -14,7 +14,8 @@ impl<T: 'static, C: Chain<Record = T>> Stream<T, C> {
     #[track_caller]
     pub fn sink<S: Sink<C::Ref>>(mut self, name: impl Into<String>, sink: S) {
         let delivery = sink.delivery();
-        let op = self.path.add("sink", delivery == Delivery::Transactional, Location::caller());
+        let keeps_cuts = matches!(delivery, Delivery::Transactional | Delivery::Durable);
+        let op = self.path.add("sink", keeps_cuts, Location::caller());
         let mut graph = self.path.flow.graph.borrow_mut();
         graph.rename(op, name.into());
         graph.set_role(op, Role::Sink(delivery));

@@ -107,7 +107,7 @@ pub(crate) fn begin<U, H: Operator>(
     let mut path = Path::new(flow, timed);
     let op = path.add(kind, stateful, built_at);
     for (port, input) in inputs.iter().enumerate() {
-        path.flow.graph.borrow_mut().consume(input.end.exchange, op, Port(port as u8));
+        path.flow.graph.borrow_mut().consume(input.end.exchange, op, Port(port as u8), H::BY_KEY);
     }
     let ends = inputs.into_iter().map(|input| input.end).collect();
     Stream { chain: FromExchange::new(head(op), ends), path, record: PhantomData }

@@ -26,6 +26,9 @@ impl Flow {
         let mut graph = self.graph.borrow_mut();
         graph.rename(op, name.into());
         graph.set_role(op, Role::Source(source.replay()));
+        if !source.bounded() {
+            graph.set_endless(op);
+        }
         if graph.explains() {
             graph.set_partitions(op, source.partitions());
         }

@@ -6,7 +6,7 @@
 //! | where | how |
 //! | --- | --- |
 //! | on threads, by the clock on the wall | straight through; with a checkpoint every millisecond on one shard and on two; stopped in the middle and restored on as many shards, on more, and on fewer |
-//! | in the test's thread, by hand | with a checkpoint after every record, on one shard and on two; restored after every record on as many shards, and each time on another number |
+//! | in the test's thread, by hand | with a checkpoint after every record, on one shard and on two; restored after every record on as many shards, and each time on another number; the same with aligned checkpoints, unless the program has iterations; the same by savepoints |
 //!
 //! The runs by hand let every second checkpoint begin before the record has been handled, so that records are on their way while it is made.
 //!

@@ -37,7 +37,7 @@ use step::Act;
 use super::sim::{Settled, SimEnd, Simulation};
 use super::sim_disk::{SimDisk, SimFaults};
 use crate::element::{Nanos, Timestamp};
-use crate::job::Job;
+use crate::job::{CheckpointInterval, Job};
 use crate::record::Record;
 use crate::runtime::metrics::JobMetrics;
 use crate::runtime::restart::RestartStrategy;
@@ -132,7 +132,8 @@ impl Harness {
         width: Width,
     ) -> Result<Harness, HarnessError> {
         let restart = job.restart.clone().or(Some(RestartStrategy::None));
-        let job = Job { checkpoint_interval: None, state_dir: Some(STATE_DIR.into()), restart, ..job };
+        let job = job.checkpoint_interval(CheckpointInterval::Off);
+        let job = Job { state_dir: Some(STATE_DIR.into()), restart, ..job };
         let ports = Ports::default();
         ports.lock().width = width;
         let disk = SimDisk::new(SEED, SimFaults::default());

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-pub(super) use by_hand::Settled;
+pub(crate) use by_hand::Settled;
 
 use super::seat::Seat;
 use super::sim_disk::{Random, SimDisk};
@@ -240,6 +240,7 @@ impl Simulation {
             restarts: self.attempts.restarts.done(),
             // Nothing stands still while the simulator holds the clock.
             stalls: Vec::new(),
+            job_memory: self.attempts.memory(),
         }
     }
 

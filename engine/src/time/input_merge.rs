@@ -40,7 +40,7 @@ pub struct Side {
 /// What is at the other ends of an exchange's lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Producers {
-    /// Instances of a source, which read different partitions: each goes idle by itself.
+    /// Instances of a source, which read different partitions, or of what each of them feeds alone: each goes idle by itself.
     Source,
     /// Instances of an operator that an exchange feeds. All of them hear of the same sources, so they become idle or active together, a
     /// moment apart. To go on without those that have yet to wake up would make what they are about to say late.
@@ -176,6 +176,11 @@ impl InputMerge {
     /// Whether all inputs that have not ended are idle.
     pub fn is_idle(&self) -> bool {
         self.output.status == Status::Idle
+    }
+
+    /// Whether an input has not ended.
+    pub fn is_open(&self, input: usize) -> bool {
+        !self.inputs[input].ended
     }
 
     /// Whether all inputs have ended.

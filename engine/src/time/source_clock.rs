@@ -18,7 +18,7 @@ use crate::source::PartitionId;
 /// watermark among them, once. A partition that comes back from idleness counts at once, as in Flink's `WatermarkOutputMultiplexer`: the
 /// watermark waits until it has caught up, so that only those of its records are late that already were.
 ///
-/// A shard that reads no partition of the source is idle from the start, or has ended if the source is bounded.
+/// A shard that reads no partition of the source is idle from the start, or has ended if the source ends with its partitions.
 ///
 /// Use per batch of a partition: `on_record` for each record, or for the latest alone where it does not need every one; `on_batch` once;
 /// then, once per step, `advance`.
@@ -44,7 +44,8 @@ struct Partition {
 
 impl SourceClock {
     /// The clock of a source with no partitions yet; they follow by [`SourceClock::add`] and [`SourceClock::restore`], before the
-    /// first [`SourceClock::advance`]. `bounded`: the source ends by itself.
+    /// first [`SourceClock::advance`]. `bounded`: the source ends
+    /// with its partitions.
     pub fn new(bounded: bool) -> Self {
         SourceClock {
             partitions: Vec::new(),
@@ -171,6 +172,12 @@ impl SourceClock {
     /// A partition has no more records.
     pub fn end(&mut self, partition: usize) {
         self.partitions[partition].clock.end();
+    }
+
+    /// Nothing more comes, of any partition, even if the source could have gone on for ever.
+    pub fn end_all(&mut self) {
+        self.bounded = true;
+        self.partitions.iter_mut().for_each(|partition| partition.clock.end());
     }
 
     /// The shard cannot read because downstream is full: idleness stops counting. Repeating it changes nothing.

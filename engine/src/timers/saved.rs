@@ -1,18 +1,15 @@
 //! Timers in checkpoints: what is saved beside the pages, how a queue comes back from it, and how it takes over another shard's.
 
 use super::index::Index;
-use super::leaf::{Leaf, LeafTable, When};
+use super::leaf::{Leaf, When};
 use super::named::{Named, Times, TooManyNames};
 use super::queue::TimerQueue;
 use crate::arena::{Arena, StateError, StateName, TableId};
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{KeyGroups, Timestamp};
 use crate::key::{Key, Sub};
-use crate::record::Record;
-use crate::state::{Table, TableMeta};
+use crate::state::{OldTables, Table, TableMeta};
 
-/// How many pages a walk through another shard's table reads at a time.
-const IMPORT_PAGES: usize = 64;
 const LEAF_BYTES: usize = 28;
 
 /// What a checkpoint says of a queue beside its pages. The layout is in `docs/formats/timers.md`.
@@ -68,6 +65,23 @@ impl SavedTimers {
     }
 }
 
+impl SavedTimers {
+    /// The tables of timers without names.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = TableMeta> {
+        self.plain.iter().map(|leaf| leaf.table)
+    }
+
+    /// The table that says when timers with names are due.
+    pub(crate) fn named(&self) -> TableMeta {
+        self.times
+    }
+
+    /// The names of timers, by number.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+}
+
 impl<K: Key + ?Sized> TimerQueue<K> {
     /// Writes what has to be saved beside the pages, at the switch to a new epoch: 28 bytes for every one or two hundred timers.
     pub fn save(&self, out: &mut Writer) {
@@ -87,7 +101,7 @@ impl<K: Key + ?Sized> TimerQueue<K> {
         Ok(TimerQueue { plain, named: Named::new(saved.names.clone(), index, times) })
     }
 
-    /// Takes over the timers of these key groups from the queue of an old shard, of which `old` is the arena and `saved` the rest. Blocks
+    /// Takes over the timers of these key groups from the queue of an old shard, of which `old` has the tables and `saved` is the rest. Blocks
     /// while it reads.
     ///
     /// # Errors
@@ -95,23 +109,24 @@ impl<K: Key + ?Sized> TimerQueue<K> {
     pub fn import(
         &mut self,
         arena: &mut Arena,
-        old: &mut Arena,
+        old: &mut impl OldTables,
         saved: &SavedTimers,
         groups: KeyGroups,
     ) -> Result<(), ImportError> {
+        let Some(last) = groups.last_hash() else { return Ok(()) };
+        let hashes = (groups.first_hash(), last);
         let name = self.plain.name().clone();
-        for leaf in &saved.plain {
-            let table = LeafTable::<K, i64>::restore(old, leaf.table, &name)?;
-            import_table(old, &table, groups, |bytes, _| {
+        for table in saved.tables() {
+            old.each::<Sub<K, i64>, (), ImportError>(&name, table, hashes, |_, bytes, _| {
                 let (at, hash, key) = Sub::<K, i64>::split(bytes);
+                arena.make_room()?;
                 self.register(arena, Timestamp(at), hash, key)?;
                 Ok(())
             })?;
         }
         let names =
             saved.names.iter().map(|name| self.name(name)).collect::<Result<Vec<_>, TooManyNames>>()?;
-        let times = Table::<Sub<K, u16>, Times>::restore(old, saved.times, &name)?;
-        import_table(old, &times, groups, |bytes, [at, _]| {
+        old.each::<Sub<K, u16>, Times, ImportError>(&name, saved.times, hashes, |_, bytes, times| {
             let (number, hash, key) = Sub::<K, u16>::split(bytes);
             let Some(&timer) = names.get(usize::from(number)) else {
                 return Err(ImportError::UnknownName {
@@ -121,30 +136,11 @@ impl<K: Key + ?Sized> TimerQueue<K> {
                     names: names.len(),
                 });
             };
-            self.reset(arena, timer, Timestamp(*at), hash, key)?;
+            let (at, _) = times.split_first_chunk().expect("times are two numbers of eight bytes");
+            self.reset(arena, timer, Timestamp(i64::from_le_bytes(*at)), hash, key)?;
             Ok(())
         })
     }
-}
-
-/// Gives all sub-keys of these key groups to `each`, with their values.
-fn import_table<K: Key + ?Sized, V: Record>(
-    old: &mut Arena,
-    table: &Table<K, V>,
-    groups: KeyGroups,
-    mut each: impl FnMut(&[u8], &V::View) -> Result<(), ImportError>,
-) -> Result<(), ImportError> {
-    let Some(last) = groups.last_hash() else { return Ok(()) };
-    let mut next = Some(groups.first_hash());
-    let mut result = Ok(());
-    while let Some(from) = next.filter(|from| *from <= last) {
-        next = table.walk(old, from, last, IMPORT_PAGES, |_, key, value| {
-            if result.is_ok() {
-                result = each(key, value);
-            }
-        })?;
-    }
-    result
 }
 
 fn restore_index<K: Key + ?Sized, W: When>(

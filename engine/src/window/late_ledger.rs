@@ -29,6 +29,11 @@ impl LateSample {
         K::decode(self.hash, &self.key_bytes, seed)
     }
 
+    /// The record's key as the ledger has it: the hash and the canonical encoding.
+    pub(crate) fn encoded_key(&self) -> (KeyHash, &[u8]) {
+        (self.hash, &self.key_bytes)
+    }
+
     /// How far its timestamp lay behind the watermark, in ticks.
     pub fn late_by(&self) -> i64 {
         self.watermark.0.saturating_sub(self.at.0)
@@ -79,11 +84,13 @@ impl LateLedger {
         self.samples.push_back(sample);
     }
 
-    /// Takes over what another ledger holds, as after a rescaling.
+    /// Takes over what the ledger of another shard holds. Nobody knows in which order records came on different shards: those are taken
+    /// for the last that came at the greatest watermarks.
     pub(crate) fn absorb(&mut self, other: LateLedger) {
         self.count += other.count;
         self.worst = self.worst.max(other.worst);
         self.samples.extend(other.samples);
+        self.samples.make_contiguous().sort_by_key(|sample| sample.watermark);
         let surplus = self.samples.len().saturating_sub(LATE_SAMPLES);
         self.samples.drain(..surplus);
     }
@@ -140,6 +147,22 @@ mod tests {
         assert_eq!(ledger.samples().last().unwrap().at, Timestamp(19));
         ledger.enter(KeyHash(1), b"", Timestamp::MIN, Timestamp::MAX, window());
         assert_eq!(ledger.worst(), i64::MAX);
+    }
+
+    #[test]
+    fn of_two_ledgers_the_last_are_those_at_the_greatest_watermarks() {
+        let ledger = |watermarks: std::ops::Range<i64>| {
+            let mut ledger = LateLedger::default();
+            for watermark in watermarks {
+                ledger.enter(KeyHash(0), b"", Timestamp(0), Timestamp(watermark), window());
+            }
+            ledger
+        };
+        let mut both = ledger(100..112);
+        both.absorb(ledger(1..13));
+        let watermarks: Vec<i64> = both.samples().map(|sample| sample.watermark.0).collect();
+        assert_eq!(watermarks, [9, 10, 11, 12].into_iter().chain(100..112).collect::<Vec<_>>());
+        assert_eq!((both.count(), both.worst()), (24, 111));
     }
 
     #[test]

@@ -105,6 +105,15 @@ enum DiskTrouble {
     OneError(u64),
 }
 
+/// A way to take checkpoints that counts no record twice.
+fn exactly_once_mode(random: &mut Random) -> CheckpointMode {
+    match random.below(4) {
+        0 | 1 => CheckpointMode::Unaligned,
+        2 => CheckpointMode::Aligned,
+        _ => CheckpointMode::AlignedFor(Duration::from_micros(random.skewed(1, 2_000))),
+    }
+}
+
 impl Life {
     pub fn draw(seed: u64, plant: Option<Plant>) -> Life {
         let mut random = Random(seed);
@@ -241,6 +250,7 @@ impl Life {
         let narrow = places.one_in(4);
         let mut place = || if narrow { places.between(1, u64::from(shards)) as u16 } else { shards };
         let parallelism: Vec<u16> = (0..=self.topology.levels.len()).map(|_| place()).collect();
+        let job = job.checkpoint_mode(exactly_once_mode(&mut Random(seed.rotate_left(32))));
         self.say(|| {
             format!(
                 "process {}: {trouble:?}, {disk_trouble:?}, fuse {fuse}, parallelism {parallelism:?}, {schedule:?}\n  {job:?}",

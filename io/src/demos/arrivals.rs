@@ -11,7 +11,7 @@ use crate::generator::Generator;
 /// An event that happens at one time and arrives at another.
 pub(super) struct Arrival<T> {
     pub(super) event: T,
-    /// Its event time in milliseconds.
+    /// Its event time, in ticks.
     pub(super) at: i64,
     /// How much later it arrives.
     pub(super) delay: i64,
@@ -19,12 +19,12 @@ pub(super) struct Arrival<T> {
 
 /// The events of things that begin one after the other, such as rides: in the order of their arrival, with their event times.
 ///
-/// Thing `n` begins at `n * spacing` milliseconds or later, and so do its events. Its events are a pure function of `n`: each clone gives
+/// Thing `n` begins at tick `n * spacing` or later, and so do its events. Its events are a pure function of `n`: each clone gives
 /// the same ones.
 #[derive(Clone)]
 pub(super) struct Arrivals<T, F> {
     events_of: F,
-    spacing_ms: i64,
+    spacing: i64,
     next: u64,
     /// How many things there are.
     things: Option<u64>,
@@ -38,13 +38,13 @@ where
     F: Fn(u64) -> I,
 {
     /// All events of so many things; of things without end where that is not said.
-    pub(super) fn new(spacing_ms: i64, things: Option<u64>, events_of: F) -> Self {
-        Arrivals { events_of, spacing_ms, next: 0, things, pending: BTreeMap::new() }
+    pub(super) fn new(spacing: i64, things: Option<u64>, events_of: F) -> Self {
+        Arrivals { events_of, spacing, next: 0, things, pending: BTreeMap::new() }
     }
 
     /// Whether the thing that comes next could have an event that arrives before all that are pending.
     fn may_be_overtaken(&self) -> bool {
-        let begins = (self.next as i64).saturating_mul(self.spacing_ms);
+        let begins = (self.next as i64).saturating_mul(self.spacing);
         self.things.is_none_or(|things| self.next < things)
             && self.pending.keys().next().is_none_or(|(arrives, ..)| *arrives > begins)
     }

@@ -4,18 +4,23 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use millstream_engine::disk::{Disk as _, DiskLock, RealDisk};
 use millstream_engine::sink::SinkError;
 
-use crate::dir_lock::{DirLock, LockError};
-
 /// Keeps a directory to one sink of one job of this process, until the last holder drops it.
-#[derive(Debug)]
 pub(super) struct Claim {
     owner: String,
-    _lock: DirLock,
+    _lock: Box<dyn Send + Sync>,
 }
 
+/// Of the process and not of a job: a lock on a file does not tell two jobs of one process apart.
 static CLAIMS: Mutex<BTreeMap<PathBuf, Weak<Claim>>> = Mutex::new(BTreeMap::new());
+
+impl std::fmt::Debug for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Claim").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
 
 /// Claims the directory for the sink that calls itself `owner`.
 pub(super) fn claim(dir: &Path, owner: &str) -> Result<Arc<Claim>, SinkError> {
@@ -34,13 +39,19 @@ pub(super) fn claim(dir: &Path, owner: &str) -> Result<Arc<Claim>, SinkError> {
             claim.owner
         )));
     }
-    let lock = DirLock::take(&place, ".lock").map_err(|e| {
-        let remedy = match e {
-            LockError::InUse { .. } => "stop the other job, or give this one its own directory",
-            LockError::Io { .. } => "give this user the right to write there",
-        };
-        SinkError::fatal(format!("cannot write part files into {}: {e}; {remedy}", dir.display())).because(e)
-    })?;
+    let refused =
+        |why: String| SinkError::fatal(format!("cannot write part files into {}: {why}", dir.display()));
+    let lock = match RealDisk.lock(&place.join(".lock"), &std::process::id().to_string()) {
+        Ok(DiskLock::Held(lock)) => lock,
+        Ok(DiskLock::HeldBy(holder)) => {
+            return Err(refused(format!(
+                "it is in use by process {holder}; stop the other job, or give this one its own directory"
+            )));
+        }
+        Err(error) => {
+            return Err(refused(format!("{error}; give this user the right to write there")).because(error));
+        }
+    };
     let claim = Arc::new(Claim { owner: owner.to_owned(), _lock: lock });
     claims.insert(place, Arc::downgrade(&claim));
     Ok(claim)

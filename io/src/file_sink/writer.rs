@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use millstream_engine::element::{Epoch, ShardId};
 use millstream_engine::runtime::Waker;
+use millstream_engine::runtime::beside::spawn_beside;
 use millstream_engine::sink::SinkError;
 
 use super::names::{self, PartFile};
@@ -100,13 +101,11 @@ impl Writer {
             open: None,
             rolled: Vec::new(),
         };
-        let thread = std::thread::Builder::new()
-            .name(format!("file-sink-{shard}"))
-            .spawn(move || worker.run(&received))
-            .map_err(|e| {
-                SinkError::retryable(format!("cannot start a thread to write into {}: {e}", dir.display()))
-                    .because(e)
-            })?;
+        let thread = spawn_beside(format!("file-sink-{shard}"), move || worker.run(&received));
+        let thread = thread.map_err(|e| {
+            SinkError::retryable(format!("cannot start a thread to write into {}: {e}", dir.display()))
+                .because(e)
+        })?;
         Ok(Writer { commands, shared, thread: Some(thread) })
     }
 

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use millstream_engine::runtime::beside::spawn_beside;
 use millstream_engine::source::SourceError;
 
 use super::batch::{LineBatch, Message, Splitter};
@@ -114,21 +115,18 @@ enum Lost {
 /// Starts a thread that feeds a reader until that is gone.
 pub(super) fn spawn(feed: Feed, stop: Arc<Stop>, producer: Producer<Message>) -> Result<(), SourceError> {
     let address = feed.address.clone();
-    std::thread::Builder::new()
-        .name("tcp-lines".to_owned())
-        .spawn(move || {
-            let last = match feed.run(&stop, &mut &producer) {
-                Ok(Ended::Eof) => Message::End,
-                Ok(Ended::Unwanted) => return,
-                Err(error) => Message::Failed(error),
-            };
-            // A reader that is gone needs no answer.
-            let _ = producer.push(last);
-        })
-        .map(drop)
-        .map_err(|e| {
-            SourceError::retryable(format!("cannot start a thread to read {address}: {e}")).because(e)
-        })
+    let thread = spawn_beside("tcp-lines", move || {
+        let last = match feed.run(&stop, &mut &producer) {
+            Ok(Ended::Eof) => Message::End,
+            Ok(Ended::Unwanted) => return,
+            Err(error) => Message::Failed(error),
+        };
+        // A reader that is gone needs no answer.
+        let _ = producer.push(last);
+    });
+    thread.map(drop).map_err(|e| {
+        SourceError::retryable(format!("cannot start a thread to read {address}: {e}")).because(e)
+    })
 }
 
 impl Feed {

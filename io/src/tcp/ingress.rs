@@ -1,28 +1,27 @@
 //! A connection whose lines go into a journal. It belongs to the process, not to a reader: while a job restarts it goes on
 //! receiving, so that nothing is lost between the old reader and the new one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use millstream_engine::runtime::Waker;
+use millstream_engine::runtime::beside::spawn_beside;
 use millstream_engine::source::SourceError;
 
+use super::BATCHES_AHEAD;
 use super::batch::{LineBatch, Message};
 use super::connection::{ASK_EVERY, Ended, Feed, Receiver, Stop};
 use super::replay;
-use super::{BATCHES_AHEAD, JournalOptions, OnFailedRecord};
 use crate::handoff::{Consumer, Producer, handoff};
-use crate::journal::{Journal, JournalError};
+use millstream_engine::journal::{Journal, JournalOptions};
 
-/// Stands in an offset for the number of a journal where there is none.
-pub(super) const NO_JOURNAL: u64 = 0;
-
-const LINGER_DEFAULT: Duration = Duration::from_secs(30);
 /// How much is journaled while nobody reads before the peer is held back.
 const UNREAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Of the process and not of a job: a connection goes on receiving while its job restarts, and a job that is started anew in the process finds it
+/// by its journal's directory, which one ingress may write at a time.
 static INGRESSES: Mutex<BTreeMap<PathBuf, Arc<Ingress>>> = Mutex::new(BTreeMap::new());
 
 fn registry() -> MutexGuard<'static, BTreeMap<PathBuf, Arc<Ingress>>> {
@@ -62,18 +61,12 @@ pub(super) struct Attachment {
     pub(super) live: Consumer<Message>,
 }
 
-pub(super) fn told(error: JournalError) -> SourceError {
-    let retryable = matches!(error, JournalError::Io { .. } | JournalError::Broken { .. });
-    let what = error.to_string();
-    let told = if retryable { SourceError::retryable(what) } else { SourceError::fatal(what) };
-    told.because(error)
-}
-
 impl Ingress {
     /// Attaches a reader to the ingress into this journal, which this process may have already.
     pub(super) fn attach_to(
         dir: &Path,
         feed: Feed,
+        linger: Duration,
         options: &JournalOptions,
         remembered: Option<[u64; 2]>,
         waker: &Waker,
@@ -94,39 +87,40 @@ impl Ingress {
                 )));
             }
             None => {
-                let ingress = Arc::new(Ingress::start(key.clone(), feed, options)?);
+                let ingress = Arc::new(Ingress::start(key.clone(), feed, linger, options)?);
                 ingress.clone().spawn()?;
                 ingresses.insert(key, ingress.clone());
                 ingress
             }
         };
-        let attachment = ingress.attach(remembered, options.on_failed_record, waker)?;
+        let attachment = ingress.attach(remembered, options, waker)?;
         Ok((ingress, attachment))
     }
 
-    fn start(key: PathBuf, feed: Feed, options: &JournalOptions) -> Result<Ingress, SourceError> {
-        let journal = Journal::open(&key, options.settings).map_err(told)?;
+    fn start(
+        key: PathBuf,
+        feed: Feed,
+        linger: Duration,
+        options: &JournalOptions,
+    ) -> Result<Ingress, SourceError> {
+        let journal = Journal::open(&key, options.journal_settings())?;
         let state =
             State { producer: None, token: 0, detached_at: Instant::now(), unread_bytes: 0, finished: false };
         Ok(Ingress {
             key,
             feed,
             journal: Arc::new(journal),
-            sync_before_hand_out: options.sync_before_hand_out,
-            linger: options.linger.unwrap_or(LINGER_DEFAULT),
+            sync_before_hand_out: options.syncs_before_hand_out(),
+            linger,
             state: Mutex::new(state),
         })
     }
 
     fn spawn(self: Arc<Self>) -> Result<(), SourceError> {
         let address = self.feed.address.clone();
-        std::thread::Builder::new()
-            .name("tcp-journal".to_owned())
-            .spawn(move || self.run())
-            .map(drop)
-            .map_err(|e| {
-                SourceError::retryable(format!("cannot start a thread to read {address}: {e}")).because(e)
-            })
+        spawn_beside("tcp-journal", move || self.run()).map(drop).map_err(|e| {
+            SourceError::retryable(format!("cannot start a thread to read {address}: {e}")).because(e)
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -143,7 +137,7 @@ impl Ingress {
     }
 
     pub(super) fn mark_failed(&self, number: u64) -> Result<(), SourceError> {
-        self.journal.mark_failed(number).map_err(told)
+        Ok(self.journal.mark_failed(number)?)
     }
 
     /// Makes a reader the one that gets the lines, from a remembered offset (journal number and line) or the journal's beginning
@@ -151,43 +145,15 @@ impl Ingress {
     fn attach(
         &self,
         remembered: Option<[u64; 2]>,
-        on_failed_record: OnFailedRecord,
+        options: &JournalOptions,
         waker: &Waker,
     ) -> Result<Attachment, SourceError> {
         let (producer, live) = handoff(BATCHES_AHEAD, waker.clone());
         // Under this lock nothing is appended: what is there now is replayed, what comes later is live.
         let mut state = self.state();
-        let from = match remembered {
-            Some([id, next]) if id == self.id() => {
-                self.journal.skip_to(next).map_err(told)?;
-                next
-            }
-            Some([NO_JOURNAL, _]) => self.journal.next(),
-            Some(_) => {
-                return Err(SourceError::fatal(format!(
-                    "the journal in {} is not the one that the checkpoint knows; put that one back, or start with a new state \
-                     directory",
-                    self.key.display()
-                )));
-            }
-            None => {
-                let first = self.journal.first();
-                if first > 0 {
-                    tracing::warn!(
-                        "the journal in {} begins with line {}: earlier ones were given up after a checkpoint that this start \
-                         does not use",
-                        self.key.display(),
-                        first + 1
-                    );
-                }
-                first
-            }
-        };
-        let entries = self.journal.read_from(from).map_err(told)?;
-        let left_out = match on_failed_record {
-            OnFailedRecord::Skip => self.journal.failed(),
-            OnFailedRecord::Replay => BTreeSet::new(),
-        };
+        let from = self.journal.resume(remembered)?;
+        let entries = self.journal.read_from(from)?;
+        let left_out = self.journal.left_out(options);
         let to_sync = self.sync_before_hand_out.then(|| self.journal.clone());
         let replay = replay::spawn(&self.feed.address, entries, left_out, to_sync, waker.clone())?;
         if state.finished {
@@ -262,7 +228,7 @@ impl Ingress {
     /// Journals lines and says who is to get them.
     fn journal_lines(&self, batch: &mut LineBatch) -> Result<Option<Producer<Message>>, SourceError> {
         let mut state = self.state();
-        batch.first = self.journal.append_all(batch.iter()).map_err(told)?;
+        batch.first = self.journal.append_all(batch.iter())?;
         if state.producer.is_none() {
             state.unread_bytes += batch.bytes() as u64;
         }
@@ -274,7 +240,7 @@ impl Receiver for &Ingress {
     fn lines(&mut self, mut batch: LineBatch) -> Result<bool, SourceError> {
         if let Some(producer) = self.journal_lines(&mut batch)? {
             if self.sync_before_hand_out {
-                self.journal.sync().map_err(told)?;
+                self.journal.sync()?;
             }
             // A reader that left meanwhile leaves the lines to its successor, in the journal.
             let _ = producer.push(Message::Lines(batch));

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use millstream_engine::journal::{Entries, Journal, JournalError};
 use millstream_engine::runtime::Waker;
+use millstream_engine::runtime::beside::spawn_beside;
 use millstream_engine::source::SourceError;
 
 use super::BATCHES_AHEAD;
 use super::batch::{LineBatch, Message};
-use super::ingress::told;
 use crate::handoff::{Consumer, Producer, handoff};
-use crate::journal::{Entries, Journal, JournalError};
 
 /// How much of the journal goes to the shard in one piece.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -26,20 +26,18 @@ pub(super) fn spawn(
 ) -> Result<Consumer<Message>, SourceError> {
     let (producer, consumer) = handoff(BATCHES_AHEAD, waker);
     let replay = Replay { address: address.to_owned(), left_out, producer };
-    std::thread::Builder::new()
-        .name("journal-replay".to_owned())
-        .spawn(move || {
-            let synced = to_sync.map_or(Ok(()), |journal| journal.sync());
-            let last = match synced.and_then(|()| replay.run(entries)) {
-                Ok(()) => Message::End,
-                Err(error) => Message::Failed(told(error)),
-            };
-            // A reader that is gone needs no answer.
-            let _ = replay.producer.push(last);
-        })
-        .map_err(|e| {
-            SourceError::retryable(format!("cannot start a thread to replay the journal: {e}")).because(e)
-        })?;
+    let thread = spawn_beside("journal-replay", move || {
+        let synced = to_sync.map_or(Ok(()), |journal| journal.sync());
+        let last = match synced.and_then(|()| replay.run(entries)) {
+            Ok(()) => Message::End,
+            Err(error) => Message::Failed(error.into()),
+        };
+        // A reader that is gone needs no answer.
+        let _ = replay.producer.push(last);
+    });
+    thread.map_err(|e| {
+        SourceError::retryable(format!("cannot start a thread to replay the journal: {e}")).because(e)
+    })?;
     Ok(consumer)
 }
 

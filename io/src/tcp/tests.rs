@@ -6,6 +6,8 @@ use std::time::Instant;
 use millstream_engine::runtime::Waker;
 use tempfile::TempDir;
 
+use millstream_engine::journal::OnFailedRecord;
+
 use super::*;
 use crate::lines::Utf8Policy;
 
@@ -237,8 +239,8 @@ fn a_line_that_is_not_text_is_marked_and_left_out() {
 fn a_connection_nobody_reads_is_given_up() {
     let dir = TempDir::new().unwrap();
     let (listener, address) = listen();
-    let options = JournalOptions::new().dir(dir.path()).linger(Duration::from_millis(50));
-    let source = TcpLines::new(&address).journal(options);
+    let options = JournalOptions::new().dir(dir.path());
+    let source = TcpLines::new(&address).journal(options).linger(Duration::from_millis(50));
     let mut reader = open(&source, None, None).unwrap();
     let mut peer = listener.accept().unwrap().0;
     send(&mut peer, "a\nb\n");

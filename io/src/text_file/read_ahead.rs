@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use flate2::bufread::MultiGzDecoder;
 use millstream_engine::runtime::Waker;
+use millstream_engine::runtime::beside::spawn_beside;
 use millstream_engine::source::SourceError;
 
 use crate::handoff::{Consumer, Producer, handoff};
@@ -66,19 +67,17 @@ pub(super) fn spawn(
 ) -> Result<Consumer<Message>, SourceError> {
     let (producer, consumer) = handoff(BLOCKS_AHEAD, waker);
     let (format, reader_name) = (format.clone(), name.clone());
-    std::thread::Builder::new()
-        .name("read-file".to_owned())
-        .spawn(move || {
-            let last = match (ReadAhead { name: reader_name, from, format, producer: &producer }).run(file) {
-                Ok(()) => Message::End,
-                Err(error) => Message::Failed(error),
-            };
-            // A consumer that is gone needs no answer.
-            let _ = producer.push(last);
-        })
-        .map_err(|e| {
-            SourceError::retryable(format!("cannot start a thread to read {name}: {e}")).because(e)
-        })?;
+    let thread = spawn_beside("read-file", move || {
+        let last = match (ReadAhead { name: reader_name, from, format, producer: &producer }).run(file) {
+            Ok(()) => Message::End,
+            Err(error) => Message::Failed(error),
+        };
+        // A consumer that is gone needs no answer.
+        let _ = producer.push(last);
+    });
+    thread.map_err(|e| {
+        SourceError::retryable(format!("cannot start a thread to read {name}: {e}")).because(e)
+    })?;
     Ok(consumer)
 }
 

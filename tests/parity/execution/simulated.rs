@@ -124,3 +124,35 @@ fn ex_17_a_seed_decides_all_that_happens() {
     assert_ne!((first.trace, &first.events), (other.trace, &other.events));
     assert_eq!(first.counts, other.counts);
 }
+
+#[test]
+fn ex_10_a_record_does_not_wait_for_others_to_fill_its_batch() {
+    let numbers = Script::of((0..20u64).flat_map(|n| [Cue::record(n), Cue::wait(Duration::from_secs(1))]));
+    let out = Once::new();
+    let sink = out.clone();
+    let disk = SimDisk::new(2, SimFaults::default());
+    let mut simulation = Simulation::new(2, Job::new("one a second").shards(2), &disk, move |flow| {
+        flow.source("numbers", numbers.clone()).key_by(|n| *n).process(Stamps).sink("out", sink.clone());
+    })
+    .unwrap();
+    let end = simulation.run(10_000_000);
+    assert!(matches!(end, Some(SimEnd::Finished)), "{end:?}");
+    let stamped: std::collections::BTreeMap<u64, i64> = out.results().into_iter().collect();
+    assert_eq!(stamped.len(), 20);
+    // One is given each second, and handled within a millisecond of it.
+    for (n, at) in &stamped {
+        assert!((0..=1).contains(&(at - *n as i64 * 1_000)), "{n} at {at} ms");
+    }
+}
+
+/// Says when it handles a number.
+struct Stamps;
+
+impl millstream::operator::KeyedProcess<u64, u64> for Stamps {
+    type Out = (u64, i64);
+
+    fn process(&mut self, n: &u64, ctx: &mut millstream::operator::KeyedContext<'_, u64, (u64, i64)>) {
+        let at = ctx.processing_time().0;
+        ctx.emit((*n, at));
+    }
+}

@@ -18,6 +18,11 @@ fn command(key: u64, verb: &str, word: &str, n: u64) -> Command {
     (key, verb.to_owned(), word.to_owned(), n)
 }
 
+/// Words of many lengths, some of them longer than what lies in one place.
+fn words(word: &str, n: u64) -> impl Iterator<Item = String> {
+    (0..n * 4).map(move |length| word.repeat((length * length) as usize))
+}
+
 /// Does what it is told to a list and a map of its key, and tells what it sees.
 #[derive(Default)]
 struct Collections {
@@ -43,6 +48,13 @@ impl KeyedProcess<Command, u64> for Collections {
             "add" => {
                 ctx.list(&self.list).add(&n);
                 ctx.list(&self.words).add(&word);
+                String::new()
+            }
+            "fill" => {
+                ctx.list(&self.list).add_all(0..n * 60);
+                ctx.list(&self.words).add_all(words(&word, n));
+                (0..n * 60).for_each(|n| _ = ctx.map(&self.map).put(&format!("{word}{n}"), &n));
+                (0..n * 60).for_each(|n| _ = ctx.map(&self.grid).put(&(n as u32, 1), &vec![n]));
                 String::new()
             }
             "replace" => {
@@ -116,6 +128,13 @@ impl Model {
                 self.words.push(word);
                 None
             }
+            "fill" => {
+                self.list.extend(0..n * 60);
+                self.words.extend(words(&word, n));
+                (0..n * 60).for_each(|n| _ = self.map.insert(format!("{word}{n}"), n));
+                (0..n * 60).for_each(|n| _ = self.grid.insert((n as u32, 1), vec![n]));
+                None
+            }
             "replace" => {
                 (self.list, self.words) = (vec![n], vec![word]);
                 None
@@ -151,7 +170,7 @@ impl Model {
 /// A command, or a restore on so many shards.
 fn steps() -> impl Strategy<Value = Vec<Result<Command, u16>>> {
     let verb = prop_oneof![
-        4 => Just("add"), 1 => Just("replace"), 2 => Just("list"), 1 => Just("forget"), 6 => Just("put"), 3 => Just("count"),
+        4 => Just("add"), 1 => Just("fill"), 1 => Just("replace"), 2 => Just("list"), 1 => Just("forget"), 6 => Just("put"), 3 => Just("count"),
         2 => Just("get"), 4 => Just("remove"), 2 => Just("entries"), 1 => Just("clear"),
     ];
     let of_command = (0u64..3, verb, "[a-e]{0,2}", 0u64..10)
@@ -354,4 +373,49 @@ fn ks_07_what_is_cleared_is_free_again() {
     // Filled a second time, it takes what it took before.
     let again = fill(&mut harness);
     assert!(again <= full + full / 100, "{full} bytes, then {again}");
+}
+
+/// Notes of a key what is known of it, which may be nothing.
+#[derive(Default)]
+struct Known {
+    of: MapState<String, Option<u64>>,
+}
+
+impl KeyedProcess<(u64, String, Option<u64>), u64> for Known {
+    type Out = String;
+
+    fn open(&mut self, states: &mut States<'_, u64>) {
+        self.of = states.map("known");
+    }
+
+    fn process(
+        &mut self,
+        record: &View<(u64, String, Option<u64>)>,
+        ctx: &mut KeyedContext<'_, u64, String>,
+    ) {
+        let (_, word, known) = <(u64, String, Option<u64>)>::owned(record);
+        let is_new = ctx.map(&self.of).put(&word, &known);
+        let entries: BTreeMap<_, _> = ctx.map(&self.of).entries().into_iter().collect();
+        let never = ctx.map(&self.of).get(&"never".to_owned());
+        ctx.emit(format!("{is_new} {entries:?} {never:?}"));
+    }
+}
+
+#[test]
+fn ks_15_a_map_can_say_that_nothing_is_known_of_a_key() {
+    let known = |word: &str, known| (1u64, word.to_owned(), known);
+    let records = [known("a", Some(1)), known("b", None), known("a", None), known("a", Some(2))];
+    let expected = [
+        r#"true {"a": Some(1)} None"#,
+        r#"true {"a": Some(1), "b": None} None"#,
+        r#"false {"a": None, "b": None} None"#,
+        r#"false {"a": Some(2), "b": None} None"#,
+    ];
+    every_way(records.len(), move |flow, run| {
+        flow.source("records", run.source(records.clone()))
+            .key_by(|record| record.0)
+            .process(Known::default())
+            .sink("out", run.sink());
+    })
+    .are(&expected.map(str::to_owned));
 }

@@ -314,6 +314,28 @@ fn ks_14_a_time_to_live_can_come_and_go() {
         assert_eq!(at(&mut keeps, 1_000, "list"), "[7] 1");
         assert_eq!(at(&mut keeps, 1_000, "folds"), "Some(7) Some(7.0)");
     }
+    // So do lists of many elements, whether they were together before or not.
+    let many = |keeps: &mut Single<Command, String>| (0..1_000).for_each(|n| _ = tell(keeps, "write", n));
+    let list = |from: u64, to: u64| format!("{:?} {}", (from..to).collect::<Vec<_>>(), to - from);
+    for shards in [1, 2] {
+        let mut keeps = runs(0);
+        keeps.advance_clock(0);
+        many(&mut keeps);
+        let snapshot = keeps.snapshot();
+        let mut keeps = runs(1);
+        keeps.restore(&snapshot, shards);
+        assert_eq!(at(&mut keeps, 5, "list"), list(0, 1_000), "{shards}");
+        tell(&mut keeps, "write", 1_000);
+        assert_eq!(at(&mut keeps, 9, "list"), list(0, 1_001), "{shards}");
+        assert_eq!(at(&mut keeps, 11, "list"), list(1_000, 1_001), "{shards}");
+        let snapshot = keeps.snapshot();
+        let mut keeps = runs(0);
+        keeps.restore(&snapshot, shards);
+        tell(&mut keeps, "write", 1_001);
+        assert_eq!(at(&mut keeps, 1_000, "list"), list(1_000, 1_002), "{shards}");
+        assert_eq!(at(&mut keeps, 1_000, "clear"), "");
+        assert_eq!(at(&mut keeps, 1_000, "list"), "[] 0", "{shards}");
+    }
     // It gets another one: what counts is when the state was last used, and how long it lives now.
     let mut keeps = harness(Some(Ttl::of(Duration::from_secs(100))));
     keeps.restore(&snapshot, 1);
@@ -402,7 +424,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => Just("write"), 2 => Just("value"), 2 => Just("list"), 2 => Just("entry"), 2 => Just("map"), 1 => Just("clear"),
     ];
     let step = prop_oneof![
-        12 => (0u64..3, verb, 0u64..4).prop_map(|(key, verb, n)| Step::Tell(key, verb, n)),
+        12 => (0u64..3, verb, 0u64..16).prop_map(|(key, verb, n)| Step::Tell(key, verb, n)),
         4 => (1i64..6_000).prop_map(Step::Wait),
         1 => (1u16..4).prop_map(Step::Restore),
     ];

@@ -53,6 +53,25 @@ fn tm_12_the_last_windows_close_with_the_clock_if_that_is_asked_for() {
 }
 
 #[test]
+fn tm_11_a_shard_without_a_partition_does_not_hold_back_what_is_forked_from_the_source() {
+    let fed = Fed::new(1);
+    let source = fed.clone();
+    let job = Stepped::start(2, move |flow, sink| {
+        let (one, other) = flow.source("fed", source.clone()).source_time(Watermarks::monotonous()).fork();
+        other.discard();
+        one.key_by(|key| *key)
+            .window(Tumbling::of(Ticks(100)))
+            .count()
+            .map(|result| (result.window.start.0, result.value))
+            .sink("out", sink);
+    });
+    fed.feed(0, 1, 50);
+    fed.feed(0, 1, 100);
+    assert_eq!(job.next(), (0, 1));
+    job.stop();
+}
+
+#[test]
 fn tm_12_without_it_they_stay_open() {
     let (fed, job) = counts(idle_after_a_second);
     fed.feed(0, 1, 50);

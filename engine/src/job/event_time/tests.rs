@@ -1,10 +1,9 @@
 use super::*;
 use crate::element::Nanos;
-use crate::graph::{Built, Flow, JobShards};
-use crate::params::Params;
+use crate::graph::{Built, Flow, JobShards, Setting};
 use crate::prelude::*;
 use crate::testing::timed_script;
-use crate::time::{HeldBack, Tick, Ticks};
+use crate::time::{HeldBack, Ticks};
 
 fn built() -> Built {
     let program = |flow: &Flow| {
@@ -17,7 +16,7 @@ fn built() -> Built {
             .discard();
     };
     let two = JobShards { count: 2, ..JobShards::default() };
-    Flow::build(&program, Tick::Millisecond, &two, &Params::new()).ok().unwrap()
+    Flow::build(&program, Setting { shards: two, ..Setting::default() }).ok().unwrap()
 }
 
 fn held(input: usize, watermark: i64) -> Standstill {

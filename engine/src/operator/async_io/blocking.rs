@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::surroundings::Surroundings;
-use crate::runtime::unpin::leave_the_shards_core;
+use crate::runtime::beside::spawn_beside;
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
@@ -82,11 +82,7 @@ impl Pool {
             return;
         }
         let shared = self.shared.clone();
-        let thread = std::thread::Builder::new().name("mill-blocking".to_owned()).spawn(move || {
-            leave_the_shards_core();
-            shared.run();
-        });
-        match thread {
+        match spawn_beside("mill-blocking", move || shared.run()) {
             Ok(_) => state.threads += 1,
             // Those that are there will come to it.
             Err(_) if state.threads > 0 => {}

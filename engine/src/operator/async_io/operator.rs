@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::answer::{Answer, Otherwise, Settings};
 use super::call::{Slot, State};
@@ -20,6 +21,7 @@ use crate::operator::typed::BatchOf;
 use crate::operator::{OpId, Push, owned_items};
 use crate::record::Record;
 use crate::runtime::snapshot::OperatorSnapshot;
+use crate::savepoint::Form;
 use crate::time::Signal;
 
 /// How many records are given out in one piece: there is room for a whole batch.
@@ -89,6 +91,7 @@ where
 
     /// Brings back what a checkpoint holds.
     fn restore(&mut self, context: &OpenContext) -> Result<(), Cause> {
+        context.types.form(&self.name, Form::Words(Arc::new(super::saved::portable_words::<T>)));
         let Some(restored) = &context.restored else { return Ok(()) };
         let saved = Saved::restore::<T>(restored, context, self.op)?;
         self.said = (saved.watermark, saved.idle);

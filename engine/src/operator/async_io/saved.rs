@@ -7,13 +7,14 @@ use super::queue::Marks;
 use crate::channel::{BatchShape, Frame, OpenBatch, SavedFrames};
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::Timestamp;
-use crate::graph::Partitioner;
+use crate::graph::{Partitioner, Port};
 use crate::operator::OpId;
 use crate::operator::exchange::belongs;
 use crate::operator::failure::Cause;
 use crate::operator::segment::OpenContext;
 use crate::record::{Record, RecordBuf};
 use crate::runtime::restored::Restored;
+use crate::savepoint::{RecordType, save_frames};
 
 /// Writes what is under way on a shard.
 pub(super) struct Saving<T> {
@@ -51,15 +52,7 @@ impl<T: Record> Saving<T> {
 
     /// The bytes.
     pub(super) fn finish(mut self) -> Vec<u8> {
-        self.out.put_list(&self.stretches, |out, (frames, marks)| {
-            out.put_bytes(frames);
-            out.put_option(marks.watermark, |out, at| {
-                out.put_i64(at.0);
-            });
-            out.put_option(marks.idle, |out, idle| {
-                out.put_bool(idle);
-            });
-        });
+        put_stretches(&mut self.out, &self.stretches);
         self.out.into_bytes()
     }
 }
@@ -87,12 +80,17 @@ impl Saved {
     ) -> Result<Saved, Cause> {
         let operator = context.name(op);
         // The records are those of the input.
-        restored.check_in_flight(operator, &[T::layout()]).map_err(Cause::fatal)?;
+        let of = (RecordType::of::<T>(), BatchShape::unkeyed::<T>());
+        restored.check_in_flight(operator, &[T::layout()], &[of.0]).map_err(Cause::fatal)?;
+        let frames = |bytes: &[u8]| {
+            let frames = restored.frames(operator, Port(0), bytes, of).map_err(Cause::fatal)?;
+            requests::<T>(&frames)
+        };
         let as_was = restored.keeps_channels(context, op);
         let mut all = Saved { watermark: Timestamp::MAX, idle: false, stretches: Vec::new() };
         let mut any = false;
         for (from, snapshot) in restored.operators(operator) {
-            let mut saved = Saved::read::<T>(&snapshot.data)?;
+            let mut saved = Saved::read(&snapshot.data, frames)?;
             if as_was {
                 if from == context.shard {
                     return Ok(saved);
@@ -114,25 +112,54 @@ impl Saved {
         Ok(all)
     }
 
-    fn read<T: Record>(bytes: &[u8]) -> Result<Saved, Cause> {
-        let mut input = Reader::new(bytes);
-        let head = |input: &mut Reader<'_>| -> Result<(Timestamp, bool), CodecError> {
-            Ok((Timestamp(input.i64("watermark")?), input.bool("idle")?))
-        };
-        let (watermark, idle) = head(&mut input).map_err(Cause::fatal)?;
-        let stretches = input.list("records under way", 6, |input| {
-            let frames = input.bytes("frames")?.to_vec();
-            let watermark = input.option("watermark behind records", |input| input.i64("watermark"))?;
-            let idle = input.option("idle mark behind records", |input| input.bool("idle"))?;
-            Ok((frames, Marks::new(watermark.map(Timestamp), idle)))
-        });
-        let stretches = stretches.map_err(Cause::fatal)?;
-        input.finish().map_err(Cause::fatal)?;
+    fn read(
+        bytes: &[u8],
+        requests: impl Fn(&[u8]) -> Result<Vec<(Timestamp, RecordBuf)>, Cause>,
+    ) -> Result<Saved, Cause> {
+        let (watermark, idle, stretches) = stretches(bytes).map_err(Cause::fatal)?;
         let stretches = stretches
             .into_iter()
-            .map(|(frames, marks)| Ok(SavedStretch { requests: requests::<T>(&frames)?, marks }));
+            .map(|(frames, marks)| Ok(SavedStretch { requests: requests(&frames)?, marks }));
         Ok(Saved { watermark, idle, stretches: stretches.collect::<Result<_, Cause>>()? })
     }
+}
+
+/// What [`Saving::finish`] wrote: watermark, idle mark, and the frames of each stretch with the marks behind them.
+fn stretches(bytes: &[u8]) -> Result<(Timestamp, bool, Vec<(Vec<u8>, Marks)>), CodecError> {
+    let mut input = Reader::new(bytes);
+    let (watermark, idle) = (Timestamp(input.i64("watermark")?), input.bool("idle")?);
+    let stretches = input.list("records under way", 6, |input| {
+        let frames = input.bytes("frames")?.to_vec();
+        let watermark = input.option("watermark behind records", |input| input.i64("watermark"))?;
+        let idle = input.option("idle mark behind records", |input| input.bool("idle"))?;
+        Ok((frames, Marks::new(watermark.map(Timestamp), idle)))
+    })?;
+    input.finish()?;
+    Ok((watermark, idle, stretches))
+}
+
+/// The words with values in the place of frames.
+pub(super) fn portable_words<T: Record>(words: &[u8]) -> Result<Vec<u8>, String> {
+    let (watermark, idle, mut stretches) = stretches(words).map_err(|error| error.to_string())?;
+    for (frames, _) in &mut stretches {
+        *frames = save_frames(frames, &BatchShape::unkeyed::<T>(), RecordType::of::<T>())?;
+    }
+    let mut out = Writer::new();
+    out.put_i64(watermark.0).put_bool(idle);
+    put_stretches(&mut out, &stretches);
+    Ok(out.into_bytes())
+}
+
+fn put_stretches(out: &mut Writer, stretches: &[(Vec<u8>, Marks)]) {
+    out.put_list(stretches, |out, (frames, marks)| {
+        out.put_bytes(frames);
+        out.put_option(marks.watermark, |out, at| {
+            out.put_i64(at.0);
+        });
+        out.put_option(marks.idle, |out, idle| {
+            out.put_bool(idle);
+        });
+    });
 }
 
 /// The records of some frames.

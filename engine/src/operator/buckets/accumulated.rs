@@ -94,6 +94,12 @@ impl<T: Record, K: Key + ?Sized, R: WindowRule<T>> Contents<FromOne<T>, K> for A
         self.table().remove(arena, slot.hash, &slot.bytes).map(drop)
     }
 
+    fn clear_all(&mut self, arena: &mut Arena) {
+        if let Some(table) = self.table.as_mut().filter(|table| !table.is_empty()) {
+            table.clear(arena);
+        }
+    }
+
     fn windows(&self) -> u64 {
         self.table.as_ref().map_or(0, Table::len)
     }

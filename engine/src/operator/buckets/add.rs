@@ -223,6 +223,9 @@ where
     pub(super) fn change_timers(&mut self, slot: &Slot) -> Result<(), StateError> {
         let kept = self.kept.as_mut().expect("open comes first");
         for TimerChange { domain, at, register } in self.scratch.changes.drain(..) {
+            if self.last_call && register && domain == TimeDomain::Processing {
+                continue;
+            }
             let timers = match domain {
                 TimeDomain::Event => &mut kept.event,
                 TimeDomain::Processing => &mut kept.processing,

@@ -66,6 +66,10 @@ pub trait Contents<I: Intake, K: Key + ?Sized>: 'static {
     #[doc(hidden)]
     fn clear(&mut self, arena: &mut Arena, slot: &Slot) -> Result<(), StateError>;
 
+    /// Forgets the contents of all windows.
+    #[doc(hidden)]
+    fn clear_all(&mut self, arena: &mut Arena);
+
     /// How many windows have contents.
     #[doc(hidden)]
     fn windows(&self) -> u64;

@@ -125,6 +125,10 @@ impl<T: Record, K: Key + ?Sized, E: Evictor<T>> Contents<FromOne<T>, K> for Elem
         self.lists().clear(arena, slot)
     }
 
+    fn clear_all(&mut self, arena: &mut Arena) {
+        self.lists().clear_all(arena);
+    }
+
     fn windows(&self) -> u64 {
         self.lists.as_ref().map_or(0, Lists::len)
     }

@@ -68,6 +68,15 @@ impl<K: Key + ?Sized, T: Record> Lists<K, T> {
             .table(self.names.times, self.times.meta());
     }
 
+    /// Forgets all lists.
+    pub(crate) fn clear_all(&mut self, arena: &mut Arena) {
+        if !self.heads.is_empty() {
+            self.heads.clear(arena);
+            self.values.clear(arena);
+            self.times.clear(arena);
+        }
+    }
+
     /// How many lists there are.
     pub(crate) fn len(&self) -> u64 {
         self.heads.len()

@@ -91,6 +91,12 @@ impl<A: Record, B: Record, K: Key + ?Sized> Contents<FromTwo<A, B>, K> for Pair<
         second.clear(arena, slot)
     }
 
+    fn clear_all(&mut self, arena: &mut Arena) {
+        let (first, second) = self.lists();
+        first.clear_all(arena);
+        second.clear_all(arena);
+    }
+
     fn windows(&self) -> u64 {
         self.lists.as_ref().map_or(0, |(first, second)| first.len().max(second.len()))
     }

@@ -288,6 +288,10 @@ where
         if F::PARTIAL { self.within } else { 0 }
     }
 
+    fn end_key<P: Push<FromExchange<Self>>>(&mut self, _: (KeyHash, &[u8]), _: &mut P) {
+        self.progress.begin_anew();
+    }
+
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
         let kept = self.kept.as_mut()?;
         let mut contents = Contents::default();
@@ -299,7 +303,7 @@ where
     }
 
     fn gauge(&self, gauges: &mut Gauges) {
-        gauges.late_records += self.progress.late_records();
+        gauges.late_records += self.progress.late.count();
         if let Some(kept) = &self.kept {
             gauges.keys += S::buckets(&kept.sides);
         }

@@ -308,6 +308,12 @@ where
         }
     }
 
+    fn end_key<P: Push<FromExchange<Self>>>(&mut self, key: (KeyHash, &[u8]), _: &mut P) {
+        self.progress.begin_anew();
+        let ended = self.kept.as_mut().expect("open comes first").end(key);
+        self.checked(ended);
+    }
+
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
         let kept = self.kept.as_ref()?;
         let mut contents = Contents::default();
@@ -321,7 +327,7 @@ where
     }
 
     fn gauge(&self, gauges: &mut Gauges) {
-        gauges.late_records += self.progress.late_records();
+        gauges.late_records += self.progress.late.count();
         if let Some(kept) = &self.kept {
             gauges.keys += kept.left.len() + kept.right.len() + kept.versions.len();
         }

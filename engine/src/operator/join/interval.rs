@@ -294,6 +294,10 @@ where
         left.max(right)
     }
 
+    fn end_key<P: Push<FromExchange<Self>>>(&mut self, _: (KeyHash, &[u8]), _: &mut P) {
+        self.progress.begin_anew();
+    }
+
     fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
         let kept = self.kept.as_ref()?;
         let mut contents = Contents::default();
@@ -303,7 +307,7 @@ where
     }
 
     fn gauge(&self, gauges: &mut Gauges) {
-        gauges.late_records += self.progress.late_records();
+        gauges.late_records += self.progress.late.count();
         if let Some(kept) = &self.kept {
             gauges.keys += kept.left.lists.len() + kept.right.lists.len();
         }

@@ -34,8 +34,8 @@ macro_rules! runs_join {
             self.kept.as_mut().map(|kept| kept.store.arena())
         }
 
-        fn late_records(&self) -> u64 {
-            self.progress.late_records()
+        fn late_ledger(&self) -> Option<&crate::window::LateLedger> {
+            Some(&self.progress.late)
         }
     };
 }

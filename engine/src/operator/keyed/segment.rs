@@ -3,17 +3,22 @@
 use super::super::failure::{Cause, Failure};
 use super::super::inputs::Inputs;
 use super::super::segment::{OpenContext, Progress, Said, Segment, StepContext, Tail};
+use super::super::suspects::{Blamed, LeftOut, RecordId};
 use super::super::{OpId, Push};
 use super::hot_keys::{HotKeys, SeenKeys};
-use super::{Firing, FromExchange, Given, InputEnd, Operator};
+use super::sorted::Sorting;
+use super::{Firing, FromExchange, Given, InputEnd, LateReport, Operator, ShowKey};
 use crate::arena::Arena;
-use crate::channel::{Frame, Inlet, Peek};
+use crate::channel::{Batch, Frame, Inlet, Peek};
+use crate::disk::{DiskDone, ShardDisk};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::{Port, ShardRange};
 use crate::key::HashSeed;
 use crate::runtime::metrics::Gauges;
+use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::{InputsSnapshot, ShardSnapshot};
+use crate::sort::SorterPlan;
 use crate::time::{ClockReport, Head, InputMerge, Side, Signal};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -31,8 +36,12 @@ const PAGES_MOVED_PER_STEP: u64 = 12;
 /// times what it costs otherwise.
 const RECORDS_WHILE_SAVING: usize = 8;
 
+/// How many records are taken at a time while pages lie on disk: each may need some, and memory for them, and room is made between steps. As
+/// many as tables look ahead.
+const RECORDS_WHILE_SPILLED: usize = 64;
+
 /// How many pieces of a firing one step does.
-const FIRING_PIECES_PER_STEP: usize = 8;
+pub(super) const FIRING_PIECES_PER_STEP: usize = 8;
 
 /// How many pieces one step gives out of what an operator has taken before.
 const GIVEN_PIECES_PER_STEP: usize = 8;
@@ -48,32 +57,44 @@ pub(super) struct OpenPort {
 }
 
 pub(super) struct OperatorSegment<H, P> {
-    head: H,
-    push: P,
+    pub(super) head: H,
+    pub(super) push: P,
     name: String,
     shard: ShardId,
     /// Of all inputs, one after the other.
-    inlets: Vec<Inlet>,
-    ports: Vec<OpenPort>,
-    merge: InputMerge,
+    pub(super) inlets: Vec<Inlet>,
+    pub(super) ports: Vec<OpenPort>,
+    pub(super) merge: InputMerge,
+    /// In batch mode, where an input is by key.
+    pub(super) sorting: Option<Box<Sorting>>,
     /// The input that is looked at first in the next step.
     first: usize,
     /// How many records were taken of the batch that comes next from that input.
     taken: usize,
     /// The input that records were last taken from, and how many of their batch had been taken before.
-    last: (usize, usize),
+    pub(super) last: (usize, usize),
     /// What event time has done and is still to be carried out, before any more input is taken. A watermark stays at the front until
     /// all that it makes due has been fired.
-    due: VecDeque<Signal>,
-    said: Said,
+    pub(super) due: VecDeque<Signal>,
+    pub(super) said: Said,
     /// How many of its late records came from an input that had been idle and was behind the others.
     late_after_idle: u64,
     hot_keys: HotKeys,
     seed: HashSeed,
+    /// Records to be left out, while there are any.
+    left_out: Option<Box<LeftOut>>,
+    /// The newest epoch that it has switched to.
+    epoch: Epoch,
 }
 
 impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
-    pub(super) fn new(head: H, push: P, inlets: Vec<Inlet>, ports: Vec<OpenPort>) -> Self {
+    pub(super) fn new(
+        head: H,
+        push: P,
+        inlets: Vec<Inlet>,
+        ports: Vec<OpenPort>,
+        plans: Vec<Option<SorterPlan>>,
+    ) -> Self {
         let sides: Vec<Side> = ports.iter().map(|port| port.side).collect();
         OperatorSegment {
             merge: InputMerge::new(&sides, Timestamp::MIN, Nanos(0)),
@@ -83,6 +104,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             shard: ShardId(0),
             inlets,
             ports,
+            sorting: Sorting::new(plans),
             first: 0,
             taken: 0,
             last: (0, 0),
@@ -91,20 +113,27 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             late_after_idle: 0,
             hot_keys: HotKeys::default(),
             seed: HashSeed(0),
+            left_out: None,
+            epoch: Epoch(0),
         }
     }
 
     /// The input that a lane belongs to.
     #[inline]
-    fn port_of(&self, inlet: usize) -> usize {
+    pub(super) fn port_of(&self, inlet: usize) -> usize {
         match self.ports.len() {
             1 => 0,
             _ => self.ports.iter().rposition(|port| port.first <= inlet).expect("the first one begins at 0"),
         }
     }
 
+    /// What shows the operator's keys, where it works by keys.
+    fn show_key(&self) -> Option<ShowKey> {
+        self.ports.iter().find_map(|port| port.end.show_key)
+    }
+
     /// Carries out what is due. Returns whether input may be taken again.
-    fn fire(&mut self, progress: &mut Progress) -> Result<bool, Box<Failure>> {
+    pub(super) fn fire(&mut self, progress: &mut Progress) -> Result<bool, Box<Failure>> {
         let mut pieces = 0;
         while let Some(&signal) = self.due.front() {
             if !self.push.tail().ready() {
@@ -164,7 +193,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
     }
 
     /// Takes frames of one input, and at most so many `batches`. Returns whether other inputs may be looked at.
-    fn take(
+    pub(super) fn take(
         &mut self,
         input: usize,
         batches: &mut usize,
@@ -195,14 +224,17 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
                 }
                 Peek::Frame(Frame::Batch(batch)) => {
                     let stretch = stretch(batch.len(), self.taken, room, self.head.arena());
+                    let (stretch, next) = LeftOut::cut(&mut self.left_out, port, &batch, stretch, self.epoch);
                     self.last = (input, stretch.start);
                     if self.taken == 0 && self.ports[port].end.show_key.is_some() {
                         self.hot_keys.look(&batch, context.now);
                     }
-                    self.taken = if stretch.end < batch.len() { stretch.end } else { 0 };
-                    let late_before = self.head.late_records();
-                    self.head.batch(&H::In::batch(port, batch, stretch), &mut self.push);
-                    self.count_late(input, late_before);
+                    self.taken = if next < batch.len() { next } else { 0 };
+                    if !stretch.is_empty() {
+                        let late_before = self.head.late_records();
+                        self.head.batch(&H::In::batch(port, batch, stretch), &mut self.push);
+                        self.count_late(input, late_before);
+                    }
                     let signals = self.merge.active(input);
                     if self.taken > 0 {
                         progress.worked = true;
@@ -231,19 +263,28 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
 
     /// Takes the rest of a batch of which a part has been taken: a switch falls between batches.
     fn take_rest(&mut self) {
-        let (input, from) = (self.first, std::mem::take(&mut self.taken));
+        let (input, mut from) = (self.first, std::mem::take(&mut self.taken));
         if from == 0 {
             return;
         }
         let port = self.port_of(input);
-        let Peek::Frame(Frame::Batch(batch)) = self.inlets[input].peek() else {
-            unreachable!("the batch that was begun is still there")
-        };
-        let rest = from..batch.len();
-        self.last = (input, from);
-        let late_before = self.head.late_records();
-        self.head.batch(&H::In::batch(port, batch, rest), &mut self.push);
-        self.count_late(input, late_before);
+        loop {
+            let Peek::Frame(Frame::Batch(batch)) = self.inlets[input].peek() else {
+                unreachable!("the batch that was begun is still there")
+            };
+            if from == batch.len() {
+                break;
+            }
+            let rest = from..batch.len();
+            let (rest, next) = LeftOut::cut(&mut self.left_out, port, &batch, rest, self.epoch);
+            self.last = (input, from);
+            if !rest.is_empty() {
+                let late_before = self.head.late_records();
+                self.head.batch(&H::In::batch(port, batch, rest), &mut self.push);
+                self.count_late(input, late_before);
+            }
+            from = next;
+        }
         self.inlets[input].consume();
     }
 
@@ -299,10 +340,11 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
 
     /// Brings back the records that were on their way here.
     fn restore_in_flight(&mut self, restored: &Restored, context: &OpenContext) -> Result<(), Cause> {
-        restored.check_in_flight(&self.name, &H::In::layouts(self.ports.len())).map_err(Cause::fatal)?;
-        for (number, port) in self.ports.iter().enumerate() {
+        let (layouts, types) = (H::In::layouts(self.ports.len()), H::In::types(self.ports.len()));
+        restored.check_in_flight(&self.name, &layouts, &types).map_err(Cause::fatal)?;
+        for ((number, port), of) in self.ports.iter().enumerate().zip(types) {
             let frames = restored
-                .in_flight(self.head.op(), Port(number as u8), &port.end, context)
+                .in_flight(self.head.op(), Port(number as u8), (&port.end, of), context)
                 .map_err(Cause::fatal)?;
             for (from, frames) in frames {
                 let lane = if port.from.contains(from) {
@@ -323,12 +365,22 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         self.head.op()
     }
 
-    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
+    fn declare(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
         self.name = context.name(self.head.op()).to_owned();
+        let types = H::In::types(self.ports.len()).into_iter();
+        let inputs = types.zip(&self.ports).map(|(of, port)| (of, port.end.shape));
+        context.types.inputs(&self.name, inputs.collect());
+        self.head.open(context)
+    }
+
+    fn open(&mut self, context: &OpenContext) -> Result<(), Box<Failure>> {
         self.shard = context.shard;
         self.seed = context.seed;
-        self.head.open(context)?;
+        self.epoch = context.restored_epoch();
+        self.declare(context)?;
+        self.left_out = LeftOut::of(&context.suspects, &self.name);
         self.push.tail().open(context)?;
+        self.open_sorting(context)?;
         match &context.restored {
             Some(restored) => self.restore(restored, context),
             None => Ok(()),
@@ -340,6 +392,9 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         if !context.room {
             progress.blocked = self.has_input();
             return Ok(progress);
+        }
+        if self.sorting.is_some() {
+            return self.step_sorted(context);
         }
         if H::HAS_CLOCK {
             self.head.set_clock(context.processing_time());
@@ -371,7 +426,12 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
     }
 
     fn has_input(&self) -> bool {
-        let may_take = || self.head.room() > 0 && self.inlets.iter().any(Inlet::has_input);
+        let has_room = |input| {
+            let sorting = self.sorting.as_ref();
+            sorting.is_none_or(|sorting| sorting.has_room(self.port_of(input)))
+        };
+        let has_input = |(input, inlet): (usize, &Inlet)| inlet.has_input() && has_room(input);
+        let may_take = || self.head.room() > 0 && self.inlets.iter().enumerate().any(has_input);
         !self.said.ended && (!self.due.is_empty() || may_take())
     }
 
@@ -385,6 +445,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
 
     fn switch(&mut self, epoch: Epoch, snapshot: &mut ShardSnapshot) -> Result<(), Box<Failure>> {
         self.take_rest();
+        self.epoch = epoch;
         for inlet in &mut self.inlets {
             inlet
                 .switch(epoch)
@@ -427,6 +488,18 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         self.push.tail()
     }
 
+    fn use_disk(&mut self, disk: &mut dyn ShardDisk) -> Result<bool, Box<Failure>> {
+        let Some(sorting) = &mut self.sorting else { return Ok(false) };
+        sorting.use_disk(disk).map_err(|error| Box::new(Failure::of(self.head.op(), error)))
+    }
+
+    fn on_disk(&mut self, done: DiskDone) -> Option<DiskDone> {
+        match &mut self.sorting {
+            Some(sorting) => sorting.on_disk(done),
+            None => Some(done),
+        }
+    }
+
     fn trim(&mut self, _: Epoch) -> Result<(), Box<Failure>> {
         Ok(())
     }
@@ -443,14 +516,25 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         self.head.aborted(epoch);
     }
 
-    fn blame_record(&mut self, _: usize) -> Option<String> {
-        None
+    fn blame_record(&mut self, index: usize) -> Blamed {
+        let mut blamed = Blamed::default();
+        let (input, index) = (self.last.0, self.last.1 + index);
+        let port = self.port_of(input);
+        let batch = batch_at_hand(&mut self.inlets[input], self.sorting.as_deref(), port);
+        if let Some(batch) = batch.filter(|batch| index < batch.len()) {
+            let (hash, at) = (batch.hashes().get(index).copied(), batch.timestamps()[index]);
+            let bytes = batch.record_bytes(index);
+            blamed.id = Some(RecordId::exchanged(port, hash, at, bytes));
+            blamed.bytes = Some(bytes.to_vec());
+        }
+        blamed
     }
 
     fn key_of_record(&mut self, index: usize) -> Option<String> {
-        let (input, first) = self.last;
-        let Peek::Frame(Frame::Batch(batch)) = self.inlets[input].peek() else { return None };
-        self.head.show_key(batch, first + index)
+        let (input, index) = (self.last.0, self.last.1 + index);
+        let port = self.port_of(input);
+        let batch = batch_at_hand(&mut self.inlets[input], self.sorting.as_deref(), port)?;
+        self.head.show_key(batch, index)
     }
 
     fn clock_report(&self, now: Nanos) -> Option<ClockReport> {
@@ -464,8 +548,17 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
     }
 
     fn seen_keys(&self, now: Nanos) -> Option<SeenKeys> {
-        let show = self.ports.iter().find_map(|port| port.end.show_key)?;
+        let show = self.show_key()?;
         Some(self.hot_keys.report(now, |hash, bytes| show(hash, bytes, self.seed)))
+    }
+
+    fn read_state(&mut self, read: &StateRead) -> Read {
+        self.head.read_state(read)
+    }
+
+    fn late_records(&self) -> Option<LateReport> {
+        let ledger = self.head.late_ledger()?.clone();
+        Some(LateReport { ledger, show_key: self.show_key()?, seed: self.seed })
     }
 
     fn gauge(&mut self, gauges: &mut Gauges) {
@@ -476,9 +569,25 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
         }
         self.head.gauge(gauges);
         if let Some(arena) = self.head.arena() {
-            gauges.state_bytes += arena.bytes_charged();
+            gauges.memory.state += arena.bytes_charged();
+            gauges.memory.page_index += arena.bytes_beside();
+            let (read, written) = arena.pages_spilled();
+            gauges.spilled_pages_read += read;
+            gauges.spilled_pages_written += written;
         }
+        gauges.memory.sorting += self.sorting.as_ref().map_or(0, |sorting| sorting.bytes());
         self.push.tail().gauge(gauges);
+    }
+}
+
+/// The batch that records of an input were last taken from.
+fn batch_at_hand<'a>(inlet: &'a mut Inlet, sorting: Option<&'a Sorting>, port: usize) -> Option<Batch<'a>> {
+    if let Some(sorting) = sorting.filter(|sorting| sorting.sorts(port)) {
+        return sorting.batch(port);
+    }
+    match inlet.peek() {
+        Peek::Frame(Frame::Batch(batch)) => Some(batch),
+        _ => None,
     }
 }
 
@@ -500,7 +609,10 @@ fn held_back(signal: Signal, ticks: i64) -> Signal {
 /// Which records of a batch are taken next, of which some may have been taken.
 #[inline]
 fn stretch(len: usize, taken: usize, room: usize, arena: Option<&mut Arena>) -> Range<usize> {
-    let saving = arena.is_some_and(|arena| arena.pages_to_save() > 0);
-    let most = if saving { RECORDS_WHILE_SAVING } else { len };
+    let most = match arena {
+        Some(arena) if arena.pages_to_save() > 0 => RECORDS_WHILE_SAVING,
+        Some(arena) if arena.has_spilled() => RECORDS_WHILE_SPILLED,
+        _ => len,
+    };
     taken..len.min(taken + most.min(room))
 }

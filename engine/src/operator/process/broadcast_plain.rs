@@ -9,7 +9,7 @@ use super::states::{Kept, States};
 use super::timers::Timer;
 use crate::arena::Arena;
 use crate::channel::Batch;
-use crate::element::{Epoch, Timestamp};
+use crate::element::{Epoch, KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::operator::failure::{Cause, Failure, raise};
 use crate::operator::inputs::{EitherBatch, Two};

@@ -8,7 +8,7 @@ use super::states::States;
 use super::timers::Timer;
 use crate::arena::Arena;
 use crate::channel::Batch;
-use crate::element::{Epoch, Timestamp};
+use crate::element::{Epoch, KeyHash, Timestamp};
 use crate::key::Key;
 use crate::operator::failure::Failure;
 use crate::operator::inputs::{EitherBatch, Two};

@@ -183,6 +183,9 @@ impl<'a, K: Key + ?Sized, U> KeyedContext<'a, K, U> {
     /// Sets the key's timer of this name, in the place of the one there is. Gives the time that one was set for.
     pub fn reset(&mut self, timer: NamedTimer, at: Timestamp) -> Option<Timestamp> {
         let (domain, name) = timer.declared();
+        if self.kept.is_over(domain) {
+            return None;
+        }
         let Kept { store, timers, .. } = &mut *self.kept;
         let reset = timers.of(domain).reset(store.arena(), name, at, self.hash, self.key);
         self.check(reset)
@@ -205,6 +208,9 @@ impl<'a, K: Key + ?Sized, U> KeyedContext<'a, K, U> {
     }
 
     fn register(&mut self, domain: TimeDomain, at: Timestamp) -> bool {
+        if self.kept.is_over(domain) {
+            return false;
+        }
         let Kept { store, timers, .. } = &mut *self.kept;
         let new = timers.of(domain).register(store.arena(), at, self.hash, self.key);
         self.check(new)

@@ -1,11 +1,11 @@
 //! A list per key: appending costs the element, not the list, as long as there are not many millions under one key.
 //!
-//! Elements are numbered. Each lies by itself under (key, number); a head per key says which numbers there may be. Where an element in the
-//! middle has expired, its number stays unused.
+//! Elements lie together in chunks of two kilobytes: the last one, to which is appended, beside the list's head, those before it by themselves
+//! under (key, number). An element that is to expire is a chunk by itself, and leaves its number unused when it goes.
 
 use std::marker::PhantomData;
 
-use super::lives::{Lives, Moment, Standing};
+use super::lives::{Lives, Moment};
 use super::states::{Kept, Parts};
 use crate::arena::Arena;
 use crate::element::KeyHash;
@@ -14,7 +14,10 @@ use crate::operator::OpId;
 use crate::operator::failure::{Cause, raise};
 use crate::operator::tables::Tables;
 use crate::record::{Record, View};
-use crate::state::StateError;
+use crate::state::{Chunk, List, StateError};
+
+/// How many pages are walked through at once.
+const PAGES_PER_PIECE: usize = 4;
 
 /// A list per key (Flink's `ListState`): what [`States::list`](super::States::list) gives, to be kept in a field of the function.
 pub struct ListState<T> {
@@ -29,18 +32,17 @@ impl<T> Default for ListState<T> {
     }
 }
 
-/// The numbers of a list's tables, of its elements' lives, of the times it was last used, and of its budget.
+/// The numbers of a list's tables, of its chunks' lives, of the times it was last used, and of its budget.
 #[derive(Clone, Copy)]
 pub(super) struct ListSlots {
-    pub(super) heads: usize,
-    pub(super) elements: usize,
+    /// Heads with the last chunk of each list, by key.
+    pub(super) lists: usize,
+    /// The other chunks, by (key, number).
+    pub(super) chunks: usize,
     pub(super) life: Option<usize>,
     pub(super) uses: Option<usize>,
     pub(super) bound: Option<usize>,
 }
-
-/// The numbers of the first element of a list, and of the next one to come; and how many elements there are.
-pub(super) type Head = [u64; 3];
 
 /// The list of the key at hand: what [`KeyedContext::list`](super::KeyedContext::list) gives.
 pub struct ListAt<'a, K: Key + ?Sized, T> {
@@ -85,8 +87,8 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
 
     /// How many elements there are; among them, those that have expired and have not been taken out yet.
     pub fn len(&mut self) -> u64 {
-        let head = self.head();
-        self.check(head).map_or(0, |[_, _, len]| len)
+        let len = self.of_list(View::<List<T>>::len);
+        self.check(len).unwrap_or(0)
     }
 
     /// Whether there are none.
@@ -94,60 +96,57 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
         self.len() == 0
     }
 
-    /// Forgets all elements; their memory is free again. Costs as much as there are.
+    /// Forgets all elements; their memory is free again. Costs a look-up for each chunk of two kilobytes; for each element, where they expire.
     pub fn clear(&mut self) {
         let cleared = self.try_clear();
         self.check(cleared);
     }
 
-    fn head(&mut self) -> Result<Option<Head>, StateError> {
+    /// What there is to be said of the list, if there is one.
+    fn of_list<R>(&mut self, say: impl FnOnce(&View<List<T>>) -> R) -> Result<Option<R>, StateError> {
         let (hash, key) = self.key;
         let Parts { tables, arena, .. } = self.kept.parts();
-        tables.of::<K, Head>(Some(self.slots.heads)).get(arena, hash, key, |head| *head)
+        tables.of::<K, List<T>>(Some(self.slots.lists)).get(arena, hash, key, say)
     }
 
+    #[inline]
     fn try_add(&mut self, element: &T) -> Result<(), StateError> {
         if !self.kept.admits(self.slots.bound, &self.moment, self.key)? {
             return Ok(());
         }
         let (hash, key) = self.key;
         let Parts { tables, arena, sub_key, lives } = self.kept.parts();
-        let heads = tables.of::<K, Head>(Some(self.slots.heads));
-        let next = |head: &mut Head| {
-            head[1] += 1;
-            head[2] += 1;
-            head[1] - 1
-        };
-        let number = heads.update(arena, hash, key, || [0, 0, 0], next)?;
-        let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
-        let elements = tables.of::<Sub<K, u64>, T>(Some(self.slots.elements));
-        elements.insert(arena, sub_hash, sub_key, element)?;
-        lives.written(self.slots.life, tables, arena, &self.moment, (sub_hash, sub_key), true)
-    }
-
-    fn try_each(&mut self, mut each: impl FnMut(&View<T>)) -> Result<(), StateError> {
-        self.kept.reads(self.slots.bound, &self.moment, self.key)?;
-        let Some([first, next, _]) = self.head()? else { return Ok(()) };
-        let (hash, key) = self.key;
-        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
-        for number in first..next {
-            let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
-            let at = (sub_hash, &sub_key[..]);
-            let standing = lives.read(self.slots.life, tables, arena, &self.moment, at)?;
-            if standing != Standing::Expired {
-                let elements = tables.of::<Sub<K, u64>, T>(Some(self.slots.elements));
-                elements.get(arena, sub_hash, sub_key, &mut each)?;
+        let lists = tables.of::<K, List<T>>(Some(self.slots.lists));
+        let pushed = lists.push(arena, hash, key, element)?;
+        if self.slots.life.is_some() {
+            if let Some(sub_hash) = cut::<K, T>(self.slots, tables, arena, sub_key, self.key)? {
+                lives.written(self.slots.life, tables, arena, &self.moment, (sub_hash, sub_key), true)?;
             }
-            if standing != Standing::Alive {
-                lives.forget(self.slots.life, tables, arena, at)?;
-            }
+        } else if !pushed {
+            cut::<K, T>(self.slots, tables, arena, sub_key, self.key)?;
+            tables.of::<K, List<T>>(Some(self.slots.lists)).push(arena, hash, key, element)?;
         }
         Ok(())
     }
 
+    fn try_each(&mut self, mut each: impl FnMut(&View<T>)) -> Result<(), StateError> {
+        self.kept.reads(self.slots.bound, &self.moment, self.key)?;
+        let Some(chunks) = self.of_list(View::<List<T>>::chunks)? else { return Ok(()) };
+        let (hash, key) = self.key;
+        let Parts { tables, arena, sub_key, lives } = self.kept.parts();
+        for number in chunks {
+            let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
+            let at = (sub_hash, &sub_key[..]);
+            let entries = (self.slots.chunks, self.slots.life);
+            let show = |chunk: &View<Chunk<T>>| chunk.each(&mut each);
+            lives.view::<Sub<K, u64>, Chunk<T>, ()>(tables, arena, entries, &self.moment, at, show)?;
+        }
+        self.of_list(|list| list.each(each)).map(drop)
+    }
+
     fn try_clear(&mut self) -> Result<(), StateError> {
         let Parts { tables, arena, sub_key, lives } = self.kept.parts();
-        clear_list::<K>(self.slots, (tables, arena, lives), sub_key, self.key)
+        clear_list::<K, T>(self.slots, (tables, arena, lives), sub_key, self.key)
     }
 
     /// State that cannot be read or written ends the job's attempt.
@@ -156,43 +155,75 @@ impl<K: Key + ?Sized, T: Record> ListAt<'_, K, T> {
     }
 }
 
+/// Puts the last chunk of a list where the others are, unless it is empty. Gives the hash of its sub-key, which is `sub_key` then.
+fn cut<K: Key + ?Sized, T: Record>(
+    slots: ListSlots,
+    tables: &mut Tables,
+    arena: &mut Arena,
+    sub_key: &mut Vec<u8>,
+    (hash, key): (KeyHash, &[u8]),
+) -> Result<Option<KeyHash>, StateError> {
+    let mut chunk = Vec::new();
+    let number = tables.of::<K, List<T>>(Some(slots.lists)).cut(arena, hash, key, &mut chunk)?;
+    let Some(number) = number else { return Ok(None) };
+    let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
+    tables.insert_raw(slots.chunks, arena, sub_hash, sub_key, &chunk)?;
+    Ok(Some(sub_hash))
+}
+
+/// Puts the last chunks of all lists where the others are: lists that had no time to live get one, which is looked after there.
+pub(super) fn cut_all<K: Key + ?Sized, T: Record>(
+    slots: ListSlots,
+    tables: &mut Tables,
+    arena: &mut Arena,
+) -> Result<(), StateError> {
+    let (mut next, mut sub_key) = (Some(KeyHash(0)), Vec::new());
+    while let Some(from) = next {
+        let mut keys = Vec::new();
+        let mut note = |hash: KeyHash, key: &[u8], _: &[u8]| keys.push((hash, key.to_vec()));
+        next = tables.walk_raw(slots.lists, arena, (from, KeyHash(u64::MAX)), PAGES_PER_PIECE, &mut note)?;
+        for (hash, key) in keys {
+            cut::<K, T>(slots, tables, arena, &mut sub_key, (hash, &key))?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes out all elements of a key's list.
-pub(super) fn clear_list<K: Key + ?Sized>(
+pub(super) fn clear_list<K: Key + ?Sized, T: Record>(
     slots: ListSlots,
     (tables, arena, lives): (&mut Tables, &mut Arena, &mut Lives),
     sub_key: &mut Vec<u8>,
     (hash, key): (KeyHash, &[u8]),
 ) -> Result<(), StateError> {
-    let head = tables.of::<K, Head>(Some(slots.heads)).get(arena, hash, key, |head| *head)?;
-    let Some([first, next, _]) = head else { return Ok(()) };
-    for number in first..next {
+    let lists = tables.of::<K, List<T>>(Some(slots.lists));
+    let Some(chunks) = lists.get(arena, hash, key, View::<List<T>>::chunks)? else { return Ok(()) };
+    for number in chunks {
         let sub_hash = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
-        if tables.remove(slots.elements, arena, sub_hash, sub_key)? {
+        if tables.remove(slots.chunks, arena, sub_hash, sub_key)? {
             lives.removed(slots.life, tables, arena, (sub_hash, sub_key))?;
         }
     }
     tables.remove_from(slots.uses, arena, hash, key)?;
-    tables.remove(slots.heads, arena, hash, key).map(drop)
+    tables.remove(slots.lists, arena, hash, key).map(drop)
 }
 
-/// An element has expired and was taken out: its list forgets its number.
-pub(super) fn forget_number<K: Key + ?Sized>(
+/// Takes a chunk out that has expired. Its list forgets it, and goes with its last element.
+pub(super) fn forget_chunk<K: Key + ?Sized, T: Record>(
     slots: ListSlots,
     tables: &mut Tables,
     arena: &mut Arena,
-    sub_key: &[u8],
+    (sub_hash, sub_key): (KeyHash, &[u8]),
 ) -> Result<(), StateError> {
+    let chunks = tables.of::<Sub<K, u64>, Chunk<T>>(Some(slots.chunks));
+    let Some(elements) = chunks.get(arena, sub_hash, sub_key, View::<Chunk<T>>::count)? else {
+        return Ok(());
+    };
+    chunks.remove(arena, sub_hash, sub_key)?;
     let (number, hash, key) = Sub::<K, u64>::split(sub_key);
-    let heads = tables.of::<K, Head>(Some(slots.heads));
-    let left = heads.modify(arena, hash, key, |head| {
-        head[2] = head[2].saturating_sub(1);
-        if head[0] == number {
-            head[0] += 1;
-        }
-        head[2]
-    })?;
-    if left == Some(0) {
-        heads.remove(arena, hash, key)?;
+    let lists = tables.of::<K, List<T>>(Some(slots.lists));
+    if lists.lose(arena, hash, key, (number, elements))? == Some(0) {
+        lists.remove(arena, hash, key)?;
         tables.remove_from(slots.uses, arena, hash, key)?;
     }
     Ok(())

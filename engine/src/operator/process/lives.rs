@@ -8,7 +8,7 @@ use super::ttl::Ttl;
 use super::wheel::Wheel;
 use crate::arena::Arena;
 use crate::element::{KeyHash, Timestamp};
-use crate::key::Key;
+use crate::key::{Key, KeyPart};
 use crate::operator::tables::Tables;
 use crate::record::{Record, View};
 use crate::state::StateError;
@@ -50,8 +50,8 @@ impl Moment {
     }
 }
 
-/// Takes out what else belongs to an entry that goes.
-pub(super) type Forget = Box<dyn Fn(&mut Tables, &mut Arena, KeyHash, &[u8]) -> Result<(), StateError>>;
+/// Takes an entry out, if it is there, and what else belongs to it.
+pub(super) type Forget = Box<dyn Fn(&mut Tables, &mut Arena, (KeyHash, &[u8])) -> Result<(), StateError>>;
 
 /// Whether an entry may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,20 @@ impl Lives {
         is_new: bool,
     ) -> Result<(), StateError> {
         life.map_or(Ok(()), |life| self.all[life].written(tables, arena, moment, at, is_new))
+    }
+
+    /// Whether an entry of this table has expired, and is not to be seen from outside.
+    pub(super) fn hides(
+        &self,
+        entries: usize,
+        tables: &mut Tables,
+        arena: &mut Arena,
+        moment: &Moment,
+        at: (KeyHash, &[u8]),
+    ) -> Result<bool, StateError> {
+        let Some(life) = self.all.iter().find(|life| life.entries == entries) else { return Ok(false) };
+        let Some(stamp) = life.stamp(tables, arena, at)? else { return Ok(false) };
+        Ok(!life.rule.shows_expired && life.expired(stamp, moment.now(life.rule.domain)))
     }
 
     /// An entry is about to be shown.
@@ -167,6 +181,29 @@ impl Lives {
         at: (KeyHash, &[u8]),
     ) -> Result<(), StateError> {
         life.map_or(Ok(()), |life| self.all[life].removed(tables, arena, at))
+    }
+
+    /// All entries of all states are gone.
+    pub(super) fn all_gone(&mut self) {
+        for life in &mut self.all {
+            life.wheel.clear();
+            life.new = 0;
+        }
+    }
+
+    /// All entries of a key were taken out by the program, which lie under sub-keys `Sub<K, S>`.
+    pub(super) fn removed_all<K: Key + ?Sized, S: KeyPart>(
+        &mut self,
+        life: Option<usize>,
+        tables: &mut Tables,
+        arena: &mut Arena,
+        at: (KeyHash, &[u8]),
+    ) -> Result<(), StateError> {
+        match life.map(|life| &self.all[life]) {
+            // As for a single one.
+            Some(life) if !life.rule.cleans_up => tables.purge::<K, S>(life.times, arena, at),
+            _ => Ok(()),
+        }
     }
 
     /// Does a bounded piece of what falls due.
@@ -277,9 +314,7 @@ impl Life {
         arena: &mut Arena,
         (hash, key): (KeyHash, &[u8]),
     ) -> Result<(), StateError> {
-        if tables.remove(self.entries, arena, hash, key)? {
-            (self.forget)(tables, arena, hash, key)?;
-        }
+        (self.forget)(tables, arena, (hash, key))?;
         self.removed(tables, arena, (hash, key))
     }
 
@@ -327,9 +362,7 @@ impl Life {
         let mut first_alive = None;
         for (key, stamp) in found.drain(..) {
             if self.expired(stamp, now) {
-                if tables.remove(self.entries, arena, hash, &key)? {
-                    (self.forget)(tables, arena, hash, &key)?;
-                }
+                (self.forget)(tables, arena, (hash, &key))?;
                 tables.remove(self.times, arena, hash, &key)?;
             } else {
                 first_alive = Some(first_alive.map_or(stamp, |first: i64| first.min(stamp)));

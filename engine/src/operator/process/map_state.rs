@@ -16,6 +16,9 @@ use crate::operator::tables::Tables;
 use crate::record::{Record, View};
 use crate::state::StateError;
 
+/// Where a map has more entries than so many for each page that may hold some, pages are looked through to clear it, not entries looked up.
+const ENTRIES_PER_PAGE: u64 = 8;
+
 /// What entries of a map are found by: a record that is a key, such as a number, a text, or a type that derives both.
 pub trait MapKey: KeyPart + Record {}
 
@@ -276,8 +279,16 @@ pub(super) fn clear_map<K: Key + ?Sized, Q: MapKey>(
     sub_key: &mut Vec<u8>,
     (hash, key): (KeyHash, &[u8]),
 ) -> Result<(), StateError> {
-    let size = tables.of::<K, u64>(Some(slots.sizes)).get(arena, hash, key, |size| *size)?;
-    for number in 0..size.unwrap_or(0) {
+    let size = tables.of::<K, u64>(Some(slots.sizes)).get(arena, hash, key, |size| *size)?.unwrap_or(0);
+    if size > ENTRIES_PER_PAGE * tables.pages_of_group(slots.values, hash) as u64 {
+        tables.purge::<K, Q>(slots.values, arena, (hash, key))?;
+        tables.purge::<K, Q>(slots.numbers, arena, (hash, key))?;
+        tables.purge::<K, u64>(slots.order, arena, (hash, key))?;
+        lives.removed_all::<K, Q>(slots.life, tables, arena, (hash, key))?;
+        tables.remove_from(slots.uses, arena, hash, key)?;
+        return tables.remove(slots.sizes, arena, hash, key).map(drop);
+    }
+    for number in 0..size {
         let place = Sub::<K, u64>::encode_parts(hash, key, &number, sub_key);
         let order = tables.of::<Sub<K, u64>, Q>(Some(slots.order));
         let of = order.get(arena, place, sub_key, Q::owned)?;

@@ -1,7 +1,9 @@
 //! State of an operator rather than of a key: lists in memory that are dealt out anew when the number of shards changes.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::ShardId;
@@ -12,6 +14,7 @@ use crate::params::Params;
 use crate::record::{Record, RecordBuf, RecordError};
 use crate::runtime::restored::RestoreFailure;
 use crate::runtime::snapshot::{OperatorSnapshot, StateSnapshot};
+use crate::savepoint::{Form, RecordType};
 
 /// What becomes of the entries of an [`OperatorState`] when a job goes on from a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,10 +146,16 @@ impl<'a> OperatorStates<'a> {
         }
         let now = StateSnapshot { state: name.to_owned(), key: <() as Key>::layout(), value: T::layout() };
         let restored = self.context.restored.iter();
+        let portable = restored.clone().find_map(|restored| restored.portable());
+        self.context.types.records(&self.operator, name, RecordType::of::<T>());
+        if let Some(portable) = portable {
+            let changes = portable.changes(&self.operator, name, &<() as Key>::schema(), &T::schema());
+            changes.map_err(Cause::fatal)?;
+        }
         let saved: Vec<_> =
             restored.clone().flat_map(|restored| restored.operators(&self.operator)).collect();
-        for then in saved.iter().flat_map(|(_, snapshot)| &snapshot.states).filter(|then| then.state == name)
-        {
+        let by_layout = saved.iter().filter(|_| portable.is_none());
+        for then in by_layout.flat_map(|(_, snapshot)| &snapshot.states).filter(|then| then.state == name) {
             if then.value.fingerprint != now.value.fingerprint {
                 return Err(Cause::fatal(RestoreFailure::LayoutChanged {
                     operator: operator(),
@@ -161,7 +170,7 @@ impl<'a> OperatorStates<'a> {
         let same_shards = restored.clone().all(|restored| restored.keeps_place(self.context, &self.operator));
         let mut number = 0;
         for (of, snapshot) in saved {
-            let lists = decode(&snapshot.data)
+            let lists = saved_lists(&snapshot.data)
                 .map_err(|cause| Cause::fatal(BadEntry::Words { operator: operator(), shard: of, cause }))?;
             for bytes in lists.into_iter().filter(|(list, _)| list == name).flat_map(|(_, entries)| entries) {
                 let is_mine = match redistribution {
@@ -171,10 +180,15 @@ impl<'a> OperatorStates<'a> {
                 };
                 number += 1;
                 if is_mine {
-                    let entry = read::<T>(&bytes).map_err(|cause| {
-                        Cause::fatal(BadEntry::Record { operator: operator(), state: name.to_owned(), cause })
-                    })?;
-                    state.add(entry);
+                    state.add(match portable {
+                        Some(portable) => {
+                            portable.record(&self.operator, name, &bytes).map_err(Cause::fatal)?
+                        }
+                        None => read::<T>(&bytes).map_err(|cause| {
+                            let (operator, state) = (operator(), name.to_owned());
+                            Cause::fatal(BadEntry::Record { operator, state, cause })
+                        })?,
+                    });
                 }
             }
         }
@@ -191,11 +205,15 @@ impl<'a> OperatorStates<'a> {
         let saved = context.restored.iter().flat_map(|restored| restored.operators(&operator));
         let mut states = saved.flat_map(|(_, snapshot)| &snapshot.states);
         let is_unknown = |then: &&StateSnapshot| kept.declared.iter().all(|(now, _)| now.state != then.state);
-        if let Some(unknown) = states.find(is_unknown) {
+        let leaves_behind = context.restored.iter().any(|restored| restored.leaves_behind());
+        if let Some(unknown) = states.find(is_unknown).filter(|_| !leaves_behind) {
             let (operator, state) = (operator.clone(), unknown.state.clone());
             return Err(Cause::fatal(RestoreFailure::UnknownState { operator, state }));
         }
         drop(states);
+        let types = kept.declared.iter().map(|(state, list)| (state.state.clone(), list.record())).collect();
+        let words = move |words: &[u8]| portable_lists(words, &types);
+        context.types.form(&operator, Form::Words(Arc::new(words)));
         Ok(Kept { operator, ..kept })
     }
 }
@@ -226,7 +244,8 @@ impl Kept {
 /// The entries of each state, archived.
 type Saved = Vec<(String, Vec<Vec<u8>>)>;
 
-fn decode(bytes: &[u8]) -> Result<Saved, CodecError> {
+/// What an operator's words say, in a checkpoint (archived) or a savepoint (as values).
+pub(crate) fn saved_lists(bytes: &[u8]) -> Result<Saved, CodecError> {
     let mut input = Reader::new(bytes);
     let lists = input.list("states", 16, |input| {
         let name = input.str("state")?.to_owned();
@@ -234,6 +253,26 @@ fn decode(bytes: &[u8]) -> Result<Saved, CodecError> {
     })?;
     input.finish()?;
     Ok(lists)
+}
+
+/// The words with values in the place of archived entries.
+fn portable_lists(words: &[u8], types: &BTreeMap<String, RecordType>) -> Result<Vec<u8>, String> {
+    let mut lists = saved_lists(words).map_err(|error| error.to_string())?;
+    for (name, entries) in &mut lists {
+        let of = types.get(name).ok_or_else(|| format!("nobody has declared the state `{name}`"))?;
+        for entry in entries {
+            let mut value = Writer::new();
+            of.save(entry, &mut value).map_err(|error| error.to_string())?;
+            *entry = value.into_bytes();
+        }
+    }
+    let mut out = Writer::new();
+    out.put_list(&lists, |out, (name, entries)| {
+        out.put_str(name).put_list(entries, |out, entry| {
+            out.put_bytes(entry);
+        });
+    });
+    Ok(out.into_bytes())
 }
 
 fn read<T: Record>(bytes: &[u8]) -> Result<T, RecordError> {
@@ -246,6 +285,7 @@ fn read<T: Record>(bytes: &[u8]) -> Result<T, RecordError> {
 /// A list whose type only its handle knows.
 trait AnyList {
     fn save(&self, out: &mut Writer);
+    fn record(&self) -> RecordType;
 }
 
 struct List<T>(Rc<RefCell<Vec<T>>>);
@@ -258,5 +298,9 @@ impl<T: Record> AnyList for List<T> {
             entry.encode(&mut bytes);
             out.put_bytes(&bytes);
         });
+    }
+
+    fn record(&self) -> RecordType {
+        RecordType::of::<T>()
     }
 }

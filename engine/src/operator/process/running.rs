@@ -3,6 +3,7 @@
 use super::broadcast::BroadcastContext;
 use super::broadcast_plain::BroadcastReadContext;
 use super::context::{Clocks, KeyedContext};
+use super::lives::Moment;
 use super::states::{Kept, States};
 use super::timers::Timer;
 use crate::arena::Arena;
@@ -17,12 +18,16 @@ use crate::operator::segment::OpenContext;
 use crate::operator::typed::{BatchOf, shown_key};
 use crate::record::{Record, View};
 use crate::runtime::metrics::Gauges;
+use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::timers::{Due, Pop};
 use crate::window::TimeDomain;
 
 /// How many timers fire in one piece.
 const TIMERS_PER_PIECE: usize = if cfg!(test) { 1 } else { 64 };
+
+/// For so many records at once, what look-ups will need is asked for ahead.
+const RECORDS_AHEAD: usize = 16;
 
 /// See the [module](self). `U` is what the function gives out.
 pub(super) struct Running<K: Key + ?Sized, U> {
@@ -93,6 +98,10 @@ impl<K: Key + ?Sized, U> Running<K, U> {
         for (index, &at) in batch.timestamps().iter().enumerate() {
             (cursor.index, cursor.at) = (index, at);
             let (hash, key) = (batch.hashes()[index], batch.key_bytes::<K>(index));
+            if index.is_multiple_of(RECORDS_AHEAD) {
+                let hashes = batch.hashes();
+                kept.expect(&hashes[index..hashes.len().min(index + RECORDS_AHEAD)]);
+            }
             let mut context = KeyedContext { op, seed, hash, key, at, clocks, kept, out: &mut self.out };
             Blame::on(op, || call(batch.record(index), &mut context));
             self.out.drain(..).for_each(|(record, at)| give(record, at));
@@ -146,6 +155,23 @@ impl<K: Key + ?Sized, U> Running<K, U> {
         self.fire(TimeDomain::Processing, now, call, give)
     }
 
+    /// Fires a piece of what waits for the clock, whenever it is due. What it sets anew is not taken: it would never come to an end.
+    pub(super) fn fire_waiting(
+        &mut self,
+        call: impl FnMut(Timer<'_>, &mut KeyedContext<'_, K, U>),
+        give: impl FnMut(U, Timestamp),
+    ) -> Firing {
+        self.kept.as_mut().expect("open comes first").call_last();
+        self.fire(TimeDomain::Processing, Timestamp::MAX, call, give)
+    }
+
+    /// Forgets the key at hand, which was the only one.
+    pub(super) fn end_key(&mut self) {
+        let kept = self.kept.as_mut().expect("open comes first");
+        kept.forget_key();
+        self.clocks.watermark = Timestamp::MIN;
+    }
+
     /// Fires a piece of what is due by one of the clocks.
     fn fire(
         &mut self,
@@ -194,6 +220,12 @@ impl<K: Key + ?Sized, U> Running<K, U> {
         let mut words = Writer::new();
         words.put_i64(self.clocks.watermark.0);
         Some(kept.save(words))
+    }
+
+    pub(super) fn read_state(&mut self, read: &StateRead) -> Read {
+        let Clocks { watermark, processing } = self.clocks;
+        let moment = Moment { at: watermark, watermark, processing };
+        self.kept.as_mut().map_or(Read::NoSuchState(Vec::new()), |kept| kept.read(read, &moment))
     }
 
     pub(super) fn arena(&mut self) -> Option<&mut Arena> {
@@ -271,12 +303,26 @@ macro_rules! runs_keyed {
             self.running.next_clock()
         }
 
+        fn fire_waiting<P: Push<FromExchange<Self>>>(&mut self, push: &mut P) -> Firing {
+            let function = &mut self.function;
+            self.running
+                .fire_waiting(|timer, ctx| function.on_timer(timer, ctx), |record, at| push.push(record, at))
+        }
+
+        fn end_key<P: Push<FromExchange<Self>>>(&mut self, _: (KeyHash, &[u8]), _: &mut P) {
+            self.running.end_key();
+        }
+
         fn switch(&mut self, _: Epoch) -> Option<OperatorSnapshot> {
             self.running.switch()
         }
 
         fn arena(&mut self) -> Option<&mut Arena> {
             self.running.arena()
+        }
+
+        fn read_state(&mut self, read: &crate::runtime::reads::StateRead) -> crate::runtime::reads::Read {
+            self.running.read_state(read)
         }
 
         fn gauge(&self, gauges: &mut Gauges) {

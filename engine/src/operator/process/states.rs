@@ -8,7 +8,7 @@ use super::broadcast::BroadcastMap;
 use super::budget::{Policy, StateBudget};
 use super::evictor::Evict;
 use super::folding_state::{AggregatingState, ReducingState};
-use super::list_state::{Head, ListSlots, ListState, clear_list, forget_number};
+use super::list_state::{ListSlots, ListState, clear_list, cut_all, forget_chunk};
 use super::lives::{Forget, Life, Lives, Moment, Standing};
 use super::map_state::{MapKey, MapSlots, MapState, clear_map, forget_entry};
 use super::states_with::StatesWith;
@@ -25,8 +25,9 @@ use crate::operator::store::{Contents, Opening, Store};
 use crate::operator::tables::Tables;
 use crate::params::Params;
 use crate::record::Record;
+use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::snapshot::OperatorSnapshot;
-use crate::state::StateError;
+use crate::state::{Chunk, List, StateError};
 use crate::timers::Overdue;
 use crate::window::{Aggregate, TimeDomain};
 
@@ -70,6 +71,10 @@ pub struct States<'a, K: Key + ?Sized> {
     params: &'a Params,
     lives: Lives,
     bounds: Bounds,
+    /// The tables of which every shard has a copy.
+    copied: Vec<usize>,
+    /// The states that can be read from outside: single values, and entries of maps.
+    readable: Vec<String>,
     /// How long the entries of the states live that are declared next.
     pub(super) ttl: Option<Ttl>,
     /// How much the states may hold that are declared next, each.
@@ -84,8 +89,21 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         let timers = Timers::open(&mut opening)?;
         let (tables, overdue, params) = (Tables::default(), Overdue::default(), &context.params);
         let (lives, bounds) = (Lives::default(), Bounds::default());
-        let (ttl, budget, failed) = (None, None, None);
-        Ok(States { opening, tables, timers, overdue, params, lives, bounds, ttl, budget, failed })
+        let (copied, readable, ttl, budget, failed) = (Vec::new(), Vec::new(), None, None, None);
+        Ok(States {
+            opening,
+            tables,
+            timers,
+            overdue,
+            params,
+            lives,
+            bounds,
+            copied,
+            readable,
+            ttl,
+            budget,
+            failed,
+        })
     }
 
     /// All is declared.
@@ -95,8 +113,9 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         }
         let overdue = Some(self.overdue);
         let store = self.opening.finish()?;
-        let States { tables, timers, lives, bounds, .. } = self;
-        Ok(Kept { store, tables, timers, lives, bounds, overdue, sub_key: Vec::new() })
+        let States { tables, timers, lives, bounds, copied, readable, .. } = self;
+        let (sub_key, last_call) = (Vec::new(), false);
+        Ok(Kept { store, tables, timers, lives, bounds, copied, readable, overdue, sub_key, last_call })
     }
 
     /// The parameters of the job; see [`Job::params`](crate::job::Job::params).
@@ -126,19 +145,24 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     /// A list per key under this name.
     pub fn list<T: Record>(&mut self, name: &'static str) -> ListState<T> {
         let first = self.tables.count();
-        let heads = self.table::<K, Head>(name);
-        let elements = self.table::<Sub<K, u64>, T>(&format!("{name} elements"));
+        let lists = self.table::<K, List<T>>(name);
+        let chunks = self.table::<Sub<K, u64>, Chunk<T>>(&format!("{name} chunks"));
         let uses = self.uses(name);
-        let slots = heads.zip(elements).map(|(heads, elements)| {
-            let slots = ListSlots { heads, elements, life: None, uses, bound: None };
+        let slots = lists.zip(chunks).map(|(lists, chunks)| {
+            let slots = ListSlots { lists, chunks, life: None, uses, bound: None };
+            let of_chunks = format!("{name} chunks");
+            if self.ttl.is_some() && !self.opening.knows(&times_of(&of_chunks)) {
+                let cut = cut_all::<K, T>(slots, &mut self.tables, self.opening.arena());
+                self.note(cut);
+            }
             let forget: Forget =
-                Box::new(move |tables, arena, _, key| forget_number::<K>(slots, tables, arena, key));
-            let life = self.life::<Sub<K, u64>>(&format!("{name} elements"), elements, forget);
+                Box::new(move |tables, arena, at| forget_chunk::<K, T>(slots, tables, arena, at));
+            let life = self.life::<Sub<K, u64>>(&of_chunks, chunks, forget);
             let slots = ListSlots { life, ..slots };
             let evict: Evict = Box::new(move |tables, arena, lives, at| {
-                clear_list::<K>(slots, (tables, arena, lives), &mut Vec::new(), at)
+                clear_list::<K, T>(slots, (tables, arena, lives), &mut Vec::new(), at)
             });
-            ListSlots { bound: self.bound(name, (heads, first), (uses, evict)), ..slots }
+            ListSlots { bound: self.bound(name, (lists, first), (uses, evict)), ..slots }
         });
         ListState { slots, element: PhantomData }
     }
@@ -146,6 +170,7 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     /// A map per key under this name.
     pub fn map<Q: MapKey, V: Record>(&mut self, name: &'static str) -> MapState<Q, V> {
         let first = self.tables.count();
+        self.readable.push(name.to_owned());
         let values = self.table::<Sub<K, Q>, V>(name);
         let numbers = self.table::<Sub<K, Q>, u64>(&format!("{name} numbers"));
         let order = self.table::<Sub<K, u64>, Q>(&format!("{name} order"));
@@ -154,8 +179,11 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         let slots = match (values, numbers, order, sizes) {
             (Some(values), Some(numbers), Some(order), Some(sizes)) => {
                 let slots = MapSlots { values, numbers, order, sizes, life: None, uses, bound: None };
-                let forget: Forget = Box::new(move |tables, arena, hash, key| {
-                    forget_entry::<K, Q>(slots, tables, arena, hash, key)
+                let forget: Forget = Box::new(move |tables, arena, (hash, key)| {
+                    match tables.remove(values, arena, hash, key)? {
+                        true => forget_entry::<K, Q>(slots, tables, arena, hash, key),
+                        false => Ok(()),
+                    }
                 });
                 let slots = MapSlots { life: self.life::<Sub<K, Q>>(name, values, forget), ..slots };
                 let evict: Evict = Box::new(move |tables, arena, lives, at| {
@@ -190,10 +218,14 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     /// A table of one value per key.
     fn values<V: Record>(&mut self, name: &str) -> Option<ValueSlot> {
         let first = self.tables.count();
+        self.readable.push(name.to_owned());
         let table = self.table::<K, V>(name)?;
         let uses = self.uses(name);
         let forget: Forget =
-            Box::new(move |tables, arena, hash, key| tables.remove_from(uses, arena, hash, key));
+            Box::new(move |tables, arena, (hash, key)| match tables.remove(table, arena, hash, key)? {
+                true => tables.remove_from(uses, arena, hash, key),
+                false => Ok(()),
+            });
         let life = self.life::<K>(name, table, forget);
         let evict: Evict = Box::new(move |tables, arena, lives, (hash, key)| {
             tables.remove(table, arena, hash, key)?;
@@ -218,7 +250,7 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
 
     /// Lets the entries of a table expire, if that is what is asked for.
     fn life<Q: Key + ?Sized>(&mut self, name: &str, entries: usize, forget: Forget) -> Option<usize> {
-        let times = format!("{name} last used");
+        let times = times_of(name);
         let Some(ttl) = self.ttl else {
             self.opening.let_go(times);
             return None;
@@ -260,6 +292,13 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
         }
     }
 
+    /// State that cannot be read or written is the first thing that went wrong, unless something else did.
+    fn note(&mut self, result: Result<(), StateError>) {
+        if let Err(error) = result {
+            self.failed.get_or_insert(Cause::state(error));
+        }
+    }
+
     fn refuse(&mut self, what: &'static str, name: &str, problem: String) {
         self.failed.get_or_insert(Cause::fatal(BadLimit { what, state: name.to_owned(), problem }));
     }
@@ -278,7 +317,11 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     /// A map under this name of which every shard has a copy, for a [`KeyedBroadcastProcess`](super::KeyedBroadcastProcess).
     pub fn broadcast_map<Q: Key, V: Record>(&mut self, name: &'static str) -> BroadcastMap<Q, V> {
         let slot = match self.opening.copied_table::<Q, V>(name) {
-            Ok(table) => Some(self.tables.push(name, table)),
+            Ok(table) => {
+                let slot = self.tables.push(name, table);
+                self.copied.push(slot);
+                Some(slot)
+            }
             Err(cause) => {
                 self.failed.get_or_insert(cause);
                 None
@@ -312,6 +355,11 @@ impl<'a, K: Key + ?Sized> States<'a, K> {
     }
 }
 
+/// The name of the table of the times at which entries of a state were last used.
+fn times_of(name: &str) -> String {
+    format!("{name} last used")
+}
+
 /// A time to live or a budget that is none.
 #[derive(Debug, thiserror::Error)]
 #[error("the {what} of state `{state}`: {problem}")]
@@ -328,10 +376,15 @@ pub(super) struct Kept<K: Key + ?Sized> {
     pub(super) timers: Timers<K>,
     lives: Lives,
     bounds: Bounds,
+    copied: Vec<usize>,
+    /// The states that can be read from outside.
+    readable: Vec<String>,
     /// What becomes of timers that are overdue when the clock is first looked at.
     overdue: Option<Overdue>,
     /// A sub-key on its way into a table.
     sub_key: Vec<u8>,
+    /// The timers of processing time fire for the last time: none is set any more.
+    last_call: bool,
 }
 
 /// What states are made of: tables, the arena they lie in, room for a sub-key, and how long entries live.
@@ -350,6 +403,37 @@ impl<K: Key + ?Sized> Kept<K> {
             self.timers.of(TimeDomain::Processing).apply_overdue(self.store.arena(), policy, now)?;
         }
         Ok(())
+    }
+
+    /// Records with these keys come next.
+    #[inline]
+    pub(super) fn expect(&mut self, hashes: &[KeyHash]) {
+        self.tables.expect::<K>(self.store.arena(), hashes);
+    }
+
+    /// What a state holds under a key, for somebody outside. Nothing is used by that.
+    pub(super) fn read(&mut self, read: &StateRead, moment: &Moment) -> Read {
+        if let Err(refused) = self.store.check_read(read, self.readable.iter().map(String::as_str)) {
+            return refused;
+        }
+        let table = self.tables.number_of(&read.state).expect("what is declared has a table");
+        self.try_read(table, read, moment).map_or_else(|error| Read::Failed(error.to_string()), Read::Value)
+    }
+
+    fn try_read(
+        &mut self,
+        table: usize,
+        read: &StateRead,
+        moment: &Moment,
+    ) -> Result<Option<Vec<u8>>, StateError> {
+        let at = (read.hash, read.key.as_slice());
+        let Parts { tables, arena, lives, .. } = self.parts();
+        if lives.hides(table, tables, arena, moment, at)? {
+            return Ok(None);
+        }
+        let mut value = None;
+        tables.get_raw(table, arena, read.hash, &read.key, &mut |bytes| value = Some(bytes.to_vec()))?;
+        Ok(value)
     }
 
     /// All that states are made of.
@@ -459,6 +543,24 @@ impl<K: Key + ?Sized> Kept<K> {
     pub(super) fn sweep(&mut self, moment: &Moment) -> Result<(), StateError> {
         let Parts { tables, arena, lives, .. } = self.parts();
         lives.sweep(tables, arena, moment)
+    }
+
+    /// Whether no timer of this kind of time is set any more.
+    pub(super) fn is_over(&self, domain: TimeDomain) -> bool {
+        self.last_call && domain == TimeDomain::Processing
+    }
+
+    /// All timers of processing time fire now, and none is set any more until the key at hand is forgotten.
+    pub(super) fn call_last(&mut self) {
+        self.last_call = true;
+    }
+
+    /// The key at hand was the only one: nothing is kept any more, except what every shard has a copy of. All timers have fired.
+    pub(super) fn forget_key(&mut self) {
+        self.last_call = false;
+        let Kept { store, tables, lives, copied, .. } = self;
+        tables.clear_those(store.arena(), |number| !copied.contains(&number));
+        lives.all_gone();
     }
 
     /// When something falls due by processing time.

@@ -31,6 +31,11 @@ impl Wheel {
         }
     }
 
+    /// Forgets all entries.
+    pub(super) fn clear(&mut self) {
+        self.buckets.clear();
+    }
+
     /// An entry to be looked at, if all of its bucket has expired at `now`.
     pub(super) fn pop(&mut self, now: i64) -> Option<KeyHash> {
         let mut first = self.buckets.first_entry()?;

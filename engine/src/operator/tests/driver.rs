@@ -85,12 +85,17 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
                 state_dir: None,
                 seed: SEED,
                 budget: MemoryBudget::unlimited(),
+                spill: None,
                 waker: Waker::new(),
                 restored: restored.clone(),
                 time: Arc::new(JobTime::new(&[], &[])),
                 processing: ProcessingTime::from_epoch(Tick::Millisecond),
                 params: crate::params::Params::new(),
                 loops_over: std::sync::Arc::default(),
+                stages: None,
+                types: Arc::default(),
+                draining: Arc::default(),
+                suspects: Arc::default(),
             };
             let mut operator = (self.make)();
             operator.open(&context).unwrap_or_else(|failure| panic!("{}", failure.cause));
@@ -158,7 +163,7 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
         let watermarks = self.watermarks.clone();
         let now = shards.unwrap_or(watermarks.len() as u16);
         self.plan = plan(now);
-        let restored = Restored::read(job, disk.shared(), &self.plan).unwrap();
+        let restored = Restored::read(job, disk.shared(), &self.plan, false).unwrap();
         self.checkpoints = Some((disk, store));
         self.open(now, Some(Arc::new(restored)));
         let shards = 0..usize::from(now);
@@ -188,9 +193,10 @@ impl<U: 'static, H: Operator + for<'a> Fed<Item<'a> = U>> Driver<H, U> {
             arena.begin_checkpoint(epoch);
             writer.begin(epoch, arena.pages_to_save());
             let id = |page| PageId { arena: ArenaNo(0), page };
-            arena.save_some(usize::MAX, &mut |page| {
+            let done = arena.save_some(usize::MAX, &mut |page| {
                 writer.add_page(writes.as_mut(), id(page.page), page.info.encode(), page.bytes);
             });
+            done.unwrap();
             let removed = arena.removed_pages().iter().map(|page| id(*page)).collect();
             writer.finish(removed, snapshot.encode());
             arena.finish_checkpoint();
@@ -239,6 +245,7 @@ fn plan(shards: u16) -> Arc<Plan> {
         role: Role::Inner,
         note: None,
         wish: Wish::default(),
+        endless: false,
         partitions: None,
     };
     let chain = ChainNode { on: ShardRange::all(shards), ..ChainNode::new(vec![OpId(0)], None, Vec::new()) };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::blocks::{Blocks, Part};
-use super::saved::Saved;
+use super::saved::{self, Saved};
 use super::totals::Totals;
 use crate::arena::{StateError, StateName};
 use crate::element::{KeyHash, ShardId, Timestamp};
@@ -16,6 +16,7 @@ use crate::operator::segment::OpenContext;
 use crate::record::Record;
 use crate::runtime::restored::Restored;
 use crate::runtime::snapshot::OperatorSnapshot;
+use crate::savepoint::Form;
 use crate::state::{Table, TableMeta};
 use crate::window::{Slices, TimeWindow};
 
@@ -40,6 +41,9 @@ pub(super) struct Panes<K: Key + ?Sized, V: Record> {
     parts: Vec<Part>,
 }
 
+/// The name of the state that slices are of.
+pub(super) const SLICE: &str = "window";
+
 /// What the tables are called in errors.
 pub(super) struct Names {
     pub(super) blocks: StateName,
@@ -62,9 +66,10 @@ impl<K: Key + ?Sized, V: Record + Clone> Panes<K, V> {
         };
         let mut tables = OperatorState::open(context, op)?;
         let slice = tables
-            .declare(context, "window")
+            .declare(context, SLICE)
             .and_then(|slice| tables.refuse_others(context).map(|()| slice))
             .map_err(|cause| Box::new(Failure::of(op, cause)))?;
+        context.types.form(context.name(op), Form::Tables(saved::tables_of));
         let totals = needs.totals.then(|| Totals::new(tables.arena(), &names.totals, &names.parts));
         let blocks = if needs.blocks { Blocks::for_windows(windows) } else { Blocks::none() };
         Ok(Panes { tables, slice, slices: BTreeMap::new(), blocks, totals, names, parts: Vec::new() })

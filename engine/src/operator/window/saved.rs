@@ -4,7 +4,7 @@ use super::WindowAggregate;
 use super::blocks::BlockId;
 use super::finish::{Finish, OnLate};
 use super::fire::{Phase, Position, Work};
-use super::panes::Panes;
+use super::panes::{Panes, SLICE};
 use super::rule::WindowRule;
 use crate::checkpoint::codec::{CodecError, Reader, Writer};
 use crate::element::{KeyGroups, KeyHash, ShardId, Timestamp};
@@ -14,6 +14,7 @@ use crate::operator::floors::{Floor, Floors};
 use crate::operator::keyed_state::{put_table, table};
 use crate::operator::segment::OpenContext;
 use crate::record::Record;
+use crate::savepoint::{TableOfState, TableRole};
 use crate::state::TableMeta;
 use crate::window::{LateLedger, Slices, TimeWindow};
 
@@ -135,6 +136,16 @@ impl Saved {
         floors.add_within(&self.floors, first, last);
         floors
     }
+}
+
+/// The tables of slices, which is all that a savepoint needs: totals and blocks follow from them.
+pub(super) fn tables_of(words: &[u8]) -> Result<Vec<TableOfState>, CodecError> {
+    let slices = Saved::decode(words)?.slices.into_iter();
+    let tables = slices.map(|(_, meta)| {
+        let (state, role) = (SLICE.to_owned(), TableRole::Entries);
+        TableOfState { state, role, meta }
+    });
+    Ok(tables.collect())
 }
 
 impl<T, K, W, R, F, L> WindowAggregate<T, K, W, R, F, L>

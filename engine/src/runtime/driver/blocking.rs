@@ -4,6 +4,7 @@ use super::super::wake::Waker;
 use super::DriverError;
 use crate::disk::{DiskBuffer, DiskDone, DiskError, DiskOp, FileHandle, ShardDisk};
 use crate::element::ShardId;
+use crate::runtime::beside::spawn_beside;
 use std::any::Any;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 const HELPER_NAME: &str = "mill-disk";
 
@@ -70,9 +71,7 @@ impl DiskBuffer for HeapBuffer {
 /// Starts a job's I/O thread. It ends when the last sender is gone.
 pub(super) fn start_helper() -> Result<(Sender<Job>, JoinHandle<()>), DriverError> {
     let (jobs, receiver) = mpsc::channel();
-    let thread = thread::Builder::new()
-        .name(HELPER_NAME.to_owned())
-        .spawn(move || Helper::default().run(&receiver))
+    let thread = spawn_beside(HELPER_NAME, move || Helper::default().run(&receiver))
         .map_err(|error| DriverError::Spawn { name: HELPER_NAME.to_owned(), error })?;
     Ok((jobs, thread))
 }

@@ -20,7 +20,8 @@ use super::shard::{Shard, Turn, name_thread};
 use super::{Clock, DriverError, DriverKind, NotStarted, RunningShards, ShardFailure, ShardSpec};
 use crate::disk::{BLOCK_BYTES, DiskBuffer, DiskDone, DiskError, DiskOp, FileHandle, ShardDisk};
 use crate::element::{Nanos, ShardId};
-use crate::runtime::placement::{CoreId, available_cores};
+use crate::limits::IO_BYTES_PER_SHARD;
+use crate::runtime::placement::{CoreId, available_cores, cores_held};
 use crate::runtime::wait::Rest;
 use glommio::io::{BufferedFile, DmaBuffer, DmaFile, OpenOptions};
 use glommio::timer::Timer;
@@ -44,12 +45,11 @@ const TRIP_SPINNING: Duration = Duration::from_micros(25);
 const REACTOR_SLEEP_MAX: Duration = Duration::from_micros(100);
 /// Short enough to have passed when the executor looks at its timers, long enough not to have passed when it is set.
 const TRIP_TIMER: Duration = Duration::from_nanos(200);
-/// Buffers that are registered with the kernel, per executor. Larger demands are met from the heap.
-const REGISTERED_BYTES: usize = 1 << 20;
 
 /// Starts shards, each in an executor of its own.
 pub(super) fn start(clock: Clock, specs: Vec<ShardSpec>) -> Result<RunningShards, NotStarted> {
-    let of_shards = specs.iter().filter_map(|spec| spec.core);
+    // Those of other jobs, too.
+    let of_shards = specs.iter().filter_map(|spec| spec.core).chain(cores_held());
     let workers = WorkerCores::new(&available_cores(), of_shards);
     launch::launch::<GlommioSeat>(clock, specs, workers)
 }
@@ -65,7 +65,7 @@ pub(super) fn probe() -> Result<(), String> {
 fn make_executor(core: Option<CoreId>) -> Result<LocalExecutor, String> {
     let placement = core.map_or(Placement::Unbound, |core| Placement::Fixed(core.0));
     let builder = LocalExecutorBuilder::new(placement)
-        .io_memory(REGISTERED_BYTES)
+        .io_memory(IO_BYTES_PER_SHARD)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1));
     builder.make().map_err(|error| error.to_string())
 }

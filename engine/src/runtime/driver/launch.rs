@@ -5,6 +5,7 @@ use super::{
     panic_message,
 };
 use crate::element::ShardId;
+use crate::runtime::affinity;
 use crate::runtime::placement::{self, CoreId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -120,10 +121,17 @@ pub(super) fn pin(shard: ShardId, core: CoreId) -> Result<(), DriverError> {
     Err(DriverError::Pin { shard, core, message: std::io::Error::last_os_error().to_string() })
 }
 
-/// Checks that the calling thread may run on a core.
+/// Checks that the calling thread may run on a core: by going there and back, as the system alone knows. Where threads run at present says less, as a
+/// host may have moved its own.
 pub(super) fn check_core(shard: ShardId, core: CoreId) -> Result<(), DriverError> {
+    let before = affinity::of_this_thread();
+    if affinity::confine_this_thread(&[core]).is_ok() {
+        // It could be where it was.
+        let _ = affinity::confine_this_thread(&before);
+        return Ok(());
+    }
     let allowed = placement::available_cores();
-    if allowed.contains(&core) {
+    if cfg!(not(target_os = "linux")) && allowed.contains(&core) {
         return Ok(());
     }
     let message = format!("this process may use cores {}", placement::cpuset_text(&allowed));

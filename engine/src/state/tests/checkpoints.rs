@@ -18,7 +18,7 @@ fn filled(count: u64) -> (Arena, Table<K64, P64>) {
 fn save_all(arena: &mut Arena, epoch: u64) -> Vec<PageNo> {
     let mut pages = Vec::new();
     arena.begin_checkpoint(Epoch(epoch));
-    assert!(arena.save_some(usize::MAX, &mut |page| pages.push(page.page)));
+    assert!(arena.save_some(usize::MAX, &mut |page| pages.push(page.page)).unwrap());
     arena.finish_checkpoint();
     pages
 }
@@ -38,7 +38,7 @@ fn an_aborted_checkpoint_hands_its_pages_on() {
     let (mut arena, mut table) = filled(5000);
     let all = arena.pages_in_use() as usize;
     arena.begin_checkpoint(Epoch(1));
-    arena.save_some(all / 2, &mut |_| {});
+    arena.save_some(all / 2, &mut |_| {}).unwrap();
     table.update(&mut arena, KeyHash(mix(17)), &[], || P64(0), |v| v.0 += 1).unwrap();
     arena.abort_checkpoint();
     assert_eq!(arena.pages_in_use() as usize, all);
@@ -74,9 +74,12 @@ fn a_table_dropped_while_a_checkpoint_runs_is_in_it() {
         other.insert(&mut arena, KeyHash(mix(n)), &[], &P64(n + 1)).unwrap();
     }
     let mut pages = std::collections::BTreeMap::new();
-    while !arena.save_some(3, &mut |page| {
-        pages.insert(page.page, (page.info, page.bytes.to_vec()));
-    }) {}
+    while !arena
+        .save_some(3, &mut |page| {
+            pages.insert(page.page, (page.info, page.bytes.to_vec()));
+        })
+        .unwrap()
+    {}
     arena.finish_checkpoint();
     let (mut restored, table) = restore::<K64, P64, super::super::probe::Native>(&pages, meta).unwrap();
     assert_eq!(contents(&mut restored, &table, 9), before);
@@ -89,7 +92,7 @@ fn clean_pages_can_be_marked_for_rewriting() {
     arena.begin_checkpoint(Epoch(2));
     table.update(&mut arena, KeyHash(mix(17)), &[], || P64(0), |v| v.0 += 1).unwrap();
     assert_eq!(arena.mark_for_rewrite(saved[..4].to_vec()), 0);
-    assert!(arena.save_some(9, &mut |_| panic!("nothing was written before")));
+    assert!(arena.save_some(9, &mut |_| panic!("nothing was written before")).unwrap());
     arena.finish_checkpoint();
     let again = save_all(&mut arena, 3);
     assert!(again.len() >= 4 && again.len() <= 5, "{}", again.len());
@@ -116,9 +119,10 @@ fn a_restored_table_is_usable_before_its_pages_are_there() {
     let meta = table.meta();
     let mut pages = std::collections::BTreeMap::new();
     arena.begin_checkpoint(Epoch(1));
-    arena.save_some(usize::MAX, &mut |page| {
+    let done = arena.save_some(usize::MAX, &mut |page| {
         pages.insert(page.page, (page.info, page.bytes.to_vec()));
     });
+    done.unwrap();
     let (mut arena, mut table) = restore::<K64, P64, super::super::probe::Native>(&pages, meta).unwrap();
     assert_eq!(table.len(), 20_000);
     assert_eq!(arena.missing(), pages.len() as u32);
@@ -139,9 +143,10 @@ fn copies_for_a_checkpoint_are_not_taken_for_missing_pages() {
     let meta = table.meta();
     let mut pages = std::collections::BTreeMap::new();
     arena.begin_checkpoint(Epoch(1));
-    arena.save_some(usize::MAX, &mut |page| {
+    let done = arena.save_some(usize::MAX, &mut |page| {
         pages.insert(page.page, (page.info, page.bytes.to_vec()));
     });
+    done.unwrap();
     let (mut arena, mut table) = restore::<K64, P64, super::super::probe::Native>(&pages, meta).unwrap();
     let mut count = |arena: &mut Arena| {
         table.update(arena, KeyHash(mix(17)), &[], || P64(0), |v| v.0 += 1).unwrap();

@@ -25,9 +25,10 @@ fn checkpoint() -> (Pages, TableMeta) {
     }
     let mut pages = Pages::new();
     arena.begin_checkpoint(Epoch(1));
-    arena.save_some(usize::MAX, &mut |page| {
+    let done = arena.save_some(usize::MAX, &mut |page| {
         pages.insert(page.page, (page.info, page.bytes.to_vec()));
     });
+    done.unwrap();
     (pages, table.meta())
 }
 

@@ -1,10 +1,14 @@
 //! Keys and records for the tests: one of each shape.
 #![allow(unsafe_code)] // implements `Key` and `Record`
 
-use crate::arena::{ArenaBacking, ArenaConfig, MemoryBudget, StateName};
+use std::path::Path;
+
+use crate::arena::{ArenaBacking, ArenaConfig, MemoryBudget, SpillPlace, StateName};
 use crate::element::KeyHash;
 use crate::key::{HashSeed, Key, KeyShape};
+use crate::limits::PAGE_BYTES;
 use crate::record::{Layout, Record, RecordBuf, RecordError};
+use crate::testing::sim_disk::{SimDisk, SimFaults};
 
 pub(super) fn mix(x: u64) -> u64 {
     let mut x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -61,6 +65,8 @@ test_key!(/// The hash is the key, and bad: all in one key group, few bits diffe
     Clumped, KeyShape::InHash, n => 0x1230_0000_0000_0000 | ((n & 3) << 40) | n, Vec::new());
 test_key!(/// Eight bytes.
     Fixed8, KeyShape::Fixed(8), n => mix(n), n.to_le_bytes().to_vec());
+test_key!(/// Eight bytes, all in one key group.
+    Grouped, KeyShape::Fixed(8), n => 0x4560_0000_0000_0000 | mix(n) >> 12, n.to_le_bytes().to_vec());
 test_key!(/// Six bytes, with three hashes for all keys.
     Colliding, KeyShape::Fixed(6), n => mix(n % 3), n.to_le_bytes()[..6].to_vec());
 test_key!(/// Too large for an entry.
@@ -200,6 +206,18 @@ pub(super) fn config() -> ArenaConfig {
         pages_max: 1 << 14,
         backing: ArenaBacking::default(),
         budget: MemoryBudget::unlimited(),
+        spill: None,
+    }
+}
+
+/// Memory for so few pages that most of them lie on disk.
+pub(super) fn config_to_spill() -> ArenaConfig {
+    let disk = SimDisk::new(1, SimFaults::default()).shared();
+    disk.create_dir_all(Path::new("/spilled")).unwrap();
+    ArenaConfig {
+        budget: MemoryBudget::new(24 * PAGE_BYTES as u64),
+        spill: Some(SpillPlace { disk, path: "/spilled/count".into() }),
+        ..config()
     }
 }
 

@@ -9,11 +9,11 @@ use proptest::prelude::*;
 use super::super::probe::{Native, Probe, Scalar};
 use super::super::{StateError, Table, TableMeta};
 use super::kinds::*;
-use crate::arena::{Arena, PageInfo, PageLoader, PageNo};
+use crate::arena::{Arena, ArenaConfig, PageInfo, PageLoader, PageNo};
 use crate::element::{Epoch, KeyHash};
 use crate::limits::PAGE_BYTES;
 
-/// Something done to a table. Keys come in runs, so that pages fill.
+/// Something done to a table. Keys come in runs, so that pages fill. Of a key group, all keys are purged, or one third or two of them.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
     Insert { first: u16, count: u16, value: u16 },
@@ -21,6 +21,7 @@ pub(super) enum Op {
     UpdateBatch { first: u16, count: u16, value: u16 },
     Modify { first: u16, count: u16, value: u16 },
     Remove { first: u16, count: u16 },
+    Purge { of: u16, thirds: u32 },
     Clear,
     Reclaim { pages: usize },
     Prefault { pages: u32 },
@@ -32,6 +33,7 @@ pub(super) enum Op {
     Crash,
     Load { pages: usize },
     Install { every: usize },
+    MakeRoom,
 }
 
 pub(super) fn ops(keys: u16, run: u16) -> impl Strategy<Value = Vec<Op>> {
@@ -42,6 +44,7 @@ pub(super) fn ops(keys: u16, run: u16) -> impl Strategy<Value = Vec<Op>> {
         6 => run().prop_map(|(first, count, value)| Op::UpdateBatch { first, count, value }),
         3 => run().prop_map(|(first, count, value)| Op::Modify { first, count, value }),
         9 => run().prop_map(|(first, count, _)| Op::Remove { first, count }),
+        2 => (0..keys, 1..=3u32).prop_map(|(of, thirds)| Op::Purge { of, thirds }),
         1 => Just(Op::Clear),
         1 => (0..20usize).prop_map(|pages| Op::Reclaim { pages }),
         1 => (0..20u32).prop_map(|pages| Op::Prefault { pages }),
@@ -53,6 +56,7 @@ pub(super) fn ops(keys: u16, run: u16) -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Crash),
         1 => (0..20usize).prop_map(|pages| Op::Load { pages }),
         1 => (1..5usize).prop_map(|every| Op::Install { every }),
+        6 => Just(Op::MakeRoom),
     ];
     prop::collection::vec(op, 1..60)
 }
@@ -82,9 +86,17 @@ pub(super) fn restore<K: TestKey, V: TestValue, P: Probe>(
     pages: &Pages,
     meta: TableMeta,
 ) -> Result<(Arena, Table<K, V, P>), StateError> {
+    restore_with(config(), pages, meta)
+}
+
+fn restore_with<K: TestKey, V: TestValue, P: Probe>(
+    config: ArenaConfig,
+    pages: &Pages,
+    meta: TableMeta,
+) -> Result<(Arena, Table<K, V, P>), StateError> {
     let loader = Box::new(FromMemory(Rc::new(RefCell::new(pages.clone()))));
     let infos = pages.iter().map(|(&page, (info, _))| (page, info.encode()));
-    let mut arena = Arena::restore(config(), infos, loader)?;
+    let mut arena = Arena::restore(config, infos, loader)?;
     let table = Table::restore(&mut arena, meta, &name())?;
     arena.discard_unclaimed();
     Ok((arena, table))
@@ -109,6 +121,7 @@ pub(super) fn contents<K: TestKey, V: TestValue, P: Probe>(
 }
 
 struct Run<K: TestKey, V: TestValue, P: Probe> {
+    config: fn() -> ArenaConfig,
     arena: Arena,
     table: Table<K, V, P>,
     model: Model,
@@ -118,10 +131,10 @@ struct Run<K: TestKey, V: TestValue, P: Probe> {
 }
 
 impl<K: TestKey, V: TestValue, P: Probe> Run<K, V, P> {
-    fn new() -> Self {
+    fn new(config: fn() -> ArenaConfig) -> Self {
         let mut arena = Arena::new(config()).unwrap();
         let table = Table::new(&mut arena, &name());
-        Run { arena, table, model: Model::new(), running: None, saved: Saved::default(), epoch: 0 }
+        Run { config, arena, table, model: Model::new(), running: None, saved: Saved::default(), epoch: 0 }
     }
 
     fn each(
@@ -133,6 +146,9 @@ impl<K: TestKey, V: TestValue, P: Probe> Run<K, V, P> {
         for n in u64::from(first)..u64::from(first) + u64::from(count) {
             let (hash, key) = K::make(n);
             let known = self.model.get(&(hash.0, key.clone())).cloned();
+            if n.is_multiple_of(16) {
+                self.arena.make_room().unwrap();
+            }
             f(self, hash, &key, known, n);
         }
     }
@@ -214,6 +230,12 @@ impl<K: TestKey, V: TestValue, P: Probe> Run<K, V, P> {
                 assert!(!run.table.contains(&mut run.arena, hash, key).unwrap());
                 run.model.remove(&(hash.0, key.to_vec()));
             }),
+            Op::Purge { of, thirds } => {
+                let (group_of, _) = K::make(of.into());
+                let goes = |key: &[u8]| key.iter().copied().map(u32::from).sum::<u32>() % 3 < thirds;
+                self.table.purge(&mut self.arena, group_of, goes).unwrap();
+                self.model.retain(|(hash, key), _| KeyHash(*hash).group() != group_of.group() || !goes(key));
+            }
             Op::Clear => {
                 self.table.clear(&mut self.arena);
                 self.model.clear();
@@ -238,9 +260,10 @@ impl<K: TestKey, V: TestValue, P: Probe> Run<K, V, P> {
                 self.model = self.saved.model.clone();
                 match self.saved.meta {
                     Some(meta) => {
-                        (self.arena, self.table) = restore(&self.saved.pages, meta).unwrap();
+                        (self.arena, self.table) =
+                            restore_with((self.config)(), &self.saved.pages, meta).unwrap();
                     }
-                    None => *self = Run::new(),
+                    None => *self = Run::new(self.config),
                 }
             }
             Op::Load { pages } => {
@@ -255,6 +278,7 @@ impl<K: TestKey, V: TestValue, P: Probe> Run<K, V, P> {
                     assert!(!self.arena.install(page, &bytes).unwrap());
                 }
             }
+            Op::MakeRoom => self.arena.make_room().unwrap(),
         }
         assert_eq!(self.table.len(), self.model.len() as u64);
         let pages = self.arena.list(self.table.pages).count();
@@ -277,9 +301,10 @@ impl<K: TestKey, V: TestValue, P: Probe> Run<K, V, P> {
 
     fn save(&mut self, pages: usize) {
         if let Some((_, delta)) = &mut self.running {
-            self.arena.save_some(pages, &mut |page| {
+            let done = self.arena.save_some(pages, &mut |page| {
                 assert_eq!(delta.insert(page.page, (page.info, page.bytes.to_vec())), None);
             });
+            done.unwrap();
         }
     }
 
@@ -312,8 +337,8 @@ impl<K: TestKey, V: TestValue, P: Probe> Run<K, V, P> {
     }
 }
 
-fn run<K: TestKey, V: TestValue, P: Probe>(ops: &[Op]) -> Pages {
-    let mut run = Run::<K, V, P>::new();
+fn run<K: TestKey, V: TestValue, P: Probe>(config: fn() -> ArenaConfig, ops: &[Op]) -> Pages {
+    let mut run = Run::<K, V, P>::new(config);
     for op in ops {
         run.apply(op);
     }
@@ -336,9 +361,10 @@ macro_rules! against_the_model {
             #![proptest_config(cases())]
             #[test]
             fn $name(ops in ops($keys, $run)) {
-                let fast = run::<$key, $value, Native>(&ops);
-                let portable = run::<$key, $value, Scalar>(&ops);
+                let fast = run::<$key, $value, Native>(config, &ops);
+                let portable = run::<$key, $value, Scalar>(config, &ops);
                 prop_assert!(fast == portable, "both ways of probing lay pages out alike");
+                run::<$key, $value, Native>(config_to_spill, &ops);
             }
         }
     )* }
@@ -353,6 +379,8 @@ against_the_model! {
     in_hash_keys_with_variable_values: K64, Bytes, 600, 300;
     clumped_keys_with_words: Clumped, P64, 2000, 1500;
     fixed_keys_with_wide_words: Fixed8, P128, 1500, 800;
+    grouped_keys_with_words: Grouped, P64, 1500, 800;
+    grouped_keys_with_variable_values: Grouped, Bytes, 600, 300;
     colliding_keys_with_words: Colliding, P64, 600, 600;
     large_fixed_keys_with_coded_values: Fixed40, Coded, 600, 300;
     text_keys_with_words: Text, P64, 1000, 600;

@@ -127,7 +127,7 @@ fn the_budget_is_kept_and_the_error_says_whose_state_it_was() {
     assert_eq!(
         error.to_string(),
         "operator `count`, state `sum`: the job's memory budget of 40960 bytes is used up (40960 bytes in use); give the job a \
-         larger budget, or let state expire"
+         larger budget (Job::memory_limit), let state expire, or let what does not fit lie on disk (Job::spill_state)"
     );
     drop(arena);
     assert_eq!(budget.used(), 0);

@@ -1,11 +1,14 @@
 //! A simulation that a test leads by the hand: time stands until it is moved, checkpoints are made when they are asked for, and the job
 //! goes on until it has nothing left to do.
 
+use std::path::{Path, PathBuf};
+
 use super::{Running, SimEnd, Simulation};
 use crate::element::Nanos;
+use crate::savepoint::SavepointError;
 
 /// How far a job has come.
-pub(in crate::testing) enum Settled {
+pub(crate) enum Settled {
     /// Nobody has anything to do before time passes or input comes.
     Rests,
     /// It is over.
@@ -16,7 +19,7 @@ pub(in crate::testing) enum Settled {
 
 impl Simulation {
     /// Lets time stand at `now`, unless [`Simulation::pass_time`] moves it or a restart is delayed.
-    pub(in crate::testing) fn stop_time(&mut self, now: Nanos) {
+    pub(crate) fn stop_time(&mut self, now: Nanos) {
         self.stands = true;
         self.now = now;
     }
@@ -27,7 +30,7 @@ impl Simulation {
     }
 
     /// Goes on until nobody has anything to do, for so many turns at the most.
-    pub(in crate::testing) fn settle(&mut self, turns: u64) -> Settled {
+    pub(crate) fn settle(&mut self, turns: u64) -> Settled {
         for _ in 0..turns {
             if let Some(end) = self.run(1) {
                 return Settled::Ended(end);
@@ -67,8 +70,16 @@ impl Simulation {
         }
     }
 
+    /// Makes a savepoint of the newest checkpoint, in a new directory in `into`.
+    pub(crate) fn savepoint(&mut self, into: &Path) -> Result<PathBuf, SavepointError> {
+        let conversion = self.attempts.convert()?;
+        let written = conversion.write(into);
+        self.attempts.unpin(conversion.checkpoint.epoch);
+        written
+    }
+
     /// Asks for a checkpoint. Gives back whether there is a job to make one.
-    pub(in crate::testing) fn ask_for_checkpoint(&mut self) -> bool {
+    pub(crate) fn ask_for_checkpoint(&mut self) -> bool {
         let Some(running) = &mut self.running else { return false };
         running.coordinator.ask();
         true

@@ -8,9 +8,10 @@ pub(super) fn save<K: Key + ?Sized>(timers: &mut Timers<K>, epoch: u64) -> Saved
     timers.arena.begin_checkpoint(Epoch(epoch));
     let mut saved = Saved { data: data_of(&timers.queue), ..Saved::default() };
     assert!(timers.arena.missing() == 0, "all pages are saved only if all are there");
-    timers.arena.save_some(usize::MAX, &mut |page| {
+    let done = timers.arena.save_some(usize::MAX, &mut |page| {
         saved.pages.insert(page.page, (page.info, page.bytes.to_vec()));
     });
+    done.unwrap();
     timers.arena.finish_checkpoint();
     saved
 }

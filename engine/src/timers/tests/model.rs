@@ -280,9 +280,10 @@ impl<K: Key> Run<K> {
 
     fn save(&mut self, pages: usize) {
         if let Some((saved, _)) = &mut self.running {
-            self.timers.arena.save_some(pages, &mut |page| {
+            let done = self.timers.arena.save_some(pages, &mut |page| {
                 saved.pages.insert(page.page, (page.info, page.bytes.to_vec()));
             });
+            done.unwrap();
         }
     }
 

@@ -58,7 +58,7 @@ where
         Of::<I, G, C, F, L>::new(OpId(0), (Some(windows), manner), trigger, contents, function, late)
     });
     run(&mut driver, &mut model, events, read)?;
-    let late: u64 = driver.operators().map(|shard| shard.progress.late_records()).sum();
+    let late: u64 = driver.operators().map(|shard| shard.progress.late.count()).sum();
     let unassigned: u64 = driver.operators().map(|shard| shard.progress.unassigned).sum();
     prop_assert_eq!((late, unassigned), (model.late, model.unassigned));
     let kept = |of: fn(&Of<I, G, C, F, L>) -> u64| driver.operators().map(of).sum::<u64>();

@@ -74,7 +74,7 @@ fn check<const L: bool, const R: bool>(spec: Spec, events: &[Event<i64>]) -> Res
         vec![given]
     })?;
     prop_assert_eq!(late.map(|late| late.get()), model.late);
-    let counted: u64 = driver.operators().map(|shard| shard.progress.late_records()).sum();
+    let counted: u64 = driver.operators().map(|shard| shard.progress.late.count()).sum();
     prop_assert_eq!(counted, model.late.iter().sum::<u64>());
     if matches!(events.last(), Some(Event::End)) {
         prop_assert_eq!(model.rows(), 0);

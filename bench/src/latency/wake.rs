@@ -1,0 +1,137 @@
+//! `wake`: what an embedded job costs while nothing comes, and how long it takes until it has what comes then.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+use millstream::prelude::*;
+use serde_json::json;
+
+use super::figures::{Group, Second, Series, Verdict};
+use super::jobs::Unstarted;
+use super::probe::Probe;
+use super::recorder::Recorder;
+use super::report::Report;
+use super::schedule::{NANOS_PER_SECOND, Plan};
+use super::settings::{Settings, Variant, Wait};
+use super::watch::{sleep_until, watch};
+use crate::clock::{monotonic_nanos, processor_nanos};
+use crate::throughput::pin;
+
+/// How long the job is left alone, and how long it is woken for, unless said otherwise.
+const SECONDS: u64 = 10;
+
+/// How often it is woken: seldom enough that it sleeps each time.
+const RATE: u64 = 500;
+
+/// How much of a core the idle process may use, in percent, and how long the p99 of a wake-up may be, in microseconds.
+const IDLE_PERCENT_MAX: f64 = 1.0;
+const WAKE_MAX: f64 = 50.0;
+
+/// Measures it.
+pub fn measure(settings: &Settings, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let host_core = settings.host_core_beside_one()?;
+    let variant = Variant { wait: Wait::Adaptive, checkpoints: None };
+    let seconds = settings.seconds.unwrap_or(SECONDS);
+    let unstarted = Unstarted::new(settings, variant, "wake", 1)?;
+    let mut ingress = unstarted.job.ingress::<Probe>("in", IngressOptions::new());
+    let arrived: Arc<[AtomicU64]> = (0..seconds * RATE).map(|_| AtomicU64::new(0)).collect();
+    let seen = arrived.clone();
+    let running = unstarted.start(move |flow| {
+        let seen = seen.clone();
+        flow.ingress::<Probe>("in").for_each(move |probe, _| {
+            if let Some(arrived) = seen.get(probe.key as usize) {
+                arrived.store(monotonic_nanos(), Ordering::Release);
+            }
+        });
+    })?;
+    sleep(Duration::from_millis(200));
+    let (processor, begin) = (processor_nanos(), monotonic_nanos());
+    sleep(Duration::from_secs(seconds));
+    let idle = (processor_nanos() - processor) as f64 / (monotonic_nanos() - begin) as f64 * 100.0;
+    let plan = Plan { start: monotonic_nanos(), rate: RATE, warm_up: Duration::ZERO, seconds };
+    let (sent, disturbed) = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| pin(host_core).and_then(|()| send_all(&plan, &mut ingress)));
+        let disturbed = watch(&settings.cores, plan.from(), plan.seconds, || {});
+        (sender.join().map_err(|_| "the thread that sends panicked".to_owned()), disturbed)
+    });
+    sleep(Duration::from_millis(100));
+    running.stop()?;
+    let mut recorder = Recorder::new(&plan);
+    for (sent, arrived) in sent??.into_iter().zip(arrived.iter()) {
+        match arrived.load(Ordering::Acquire) {
+            0 => return Err("wake: a record that was sent did not arrive in 100 ms".into()),
+            arrived => recorder.record(sent, arrived),
+        }
+    }
+    let seconds = Second::all(recorder.into_seconds(), disturbed);
+    report.add(group(settings, host_core, idle, seconds));
+    Ok(())
+}
+
+/// Sends, sleeping in between, and says when each was sent.
+fn send_all(plan: &Plan, ingress: &mut Ingress<Probe>) -> Result<Vec<u64>, String> {
+    let (mut dues, mut sent) = (plan.dues(), Vec::with_capacity(plan.records() as usize));
+    while let Some(due) = dues.peek() {
+        sleep_until(due);
+        let now = monotonic_nanos();
+        let probe = Probe { key: sent.len() as u64, due: now };
+        ingress.send(probe).map_err(|error| error.to_string())?;
+        sent.push(now);
+        dues.advance();
+    }
+    Ok(sent)
+}
+
+fn group(settings: &Settings, host_core: usize, idle: f64, seconds: Vec<Second>) -> Group {
+    let series =
+        Series { label: "from send to the operator, adaptive".to_owned(), seconds, ..Series::default() };
+    let disturbed = series.all_disturbed();
+    let verdicts = vec![
+        Verdict {
+            what: "processor time of the idle process".to_owned(),
+            value: idle,
+            unit: "% of a core",
+            below: IDLE_PERCENT_MAX,
+            // Others may have made it slower, and not busier.
+            disturbed: false,
+        },
+        Verdict {
+            what: "p99 of a wake-up".to_owned(),
+            value: series.micros(0.99),
+            unit: "us",
+            below: WAKE_MAX,
+            disturbed,
+        },
+    ];
+    Group {
+        title: format!("wake: an idle embedded job, woken {RATE} times a second"),
+        notes: vec![format!(
+            "shard 0 on core {}, the thread that sends on core {host_core}; both sleep in between, {} ms each time",
+            settings.cores[0],
+            NANOS_PER_SECOND / RATE / 1_000_000
+        )],
+        series: vec![series],
+        verdicts,
+        raw: json!({ "idle_percent_of_a_core": idle }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::tests::brief;
+    use super::*;
+
+    #[test]
+    fn every_record_arrives_and_idleness_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut report = Report::quiet();
+        measure(&brief(dir.path()), &mut report).unwrap();
+        let group = &report.groups()[0];
+        assert_eq!(group.series[0].seconds[0].histogram.len(), RATE);
+        assert_eq!(group.verdicts.len(), 2);
+        assert!(group.raw["idle_percent_of_a_core"].as_f64().unwrap() >= 0.0);
+    }
+}
