@@ -4,6 +4,7 @@ mod watch;
 
 use std::time::{Duration, Instant};
 
+use millstream::checkpoint::CheckpointMode;
 use millstream::io::Generator;
 use millstream::job::{CommittedState, CommittedStateError, StateReadError};
 use millstream::operator::{KeyedContext, KeyedProcess, MapState, States, Ttl, ValueState};
@@ -157,7 +158,12 @@ fn qs_01_what_cannot_be_read_is_said() {
 
 /// Counts of six keys, in a job that goes on for ever and makes a checkpoint every 20 ms.
 fn counting(state: &std::path::Path) -> JobHandle {
-    let job = Job::new("counting").shards(2).oversubscribe(true).state_dir(state);
+    // Aligned: what is on its way between shards would be in the checkpoint, but not in the counts yet.
+    let job = Job::new("counting")
+        .shards(2)
+        .oversubscribe(true)
+        .state_dir(state)
+        .checkpoint_mode(CheckpointMode::Aligned);
     let handle = job.checkpoint_interval(Duration::from_millis(20)).spawn(|flow| {
         let numbers = Generator::new(1, None, 20_000, |_, n| (n % 6, Timestamp(n as i64)));
         flow.source("numbers", numbers).key_by(|n| *n).count().name("counts").discard();

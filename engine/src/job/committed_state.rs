@@ -61,6 +61,9 @@ pub enum CommittedStateError {
 /// The state of a job as its newest checkpoint has it. All of it is of one moment, and none of it will be undone: what a failure undoes is in
 /// no checkpoint. Nothing of the job is stopped for it, and the job need not run.
 ///
+/// In an unaligned checkpoint a record can be on its way between two shards: it is in the checkpoint, but not in the state yet, so that keys of
+/// different shards can be some records apart. With aligned checkpoints nothing is on its way.
+///
 /// ```
 /// use millstream_engine::job::CommittedState;
 /// use millstream_engine::prelude::*;
