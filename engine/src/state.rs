@@ -12,6 +12,7 @@ mod batch;
 mod directory;
 mod layout;
 mod list;
+mod numbered;
 mod old_tables;
 mod page;
 pub mod probe;
@@ -26,6 +27,7 @@ mod walk;
 
 pub use crate::arena::StateError;
 pub(crate) use list::{Chunk, List};
+pub(crate) use numbered::Numbered;
 pub use old_tables::OldTables;
 pub use restore::TableMeta;
 pub use table::Table;

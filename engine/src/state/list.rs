@@ -19,7 +19,7 @@ use super::probe::Probe;
 use super::slab::SLOT_BYTES_MAX;
 use super::table::Table;
 
-/// The head of a list: the number of its first chunk, that of the last one, how many elements there are, and 0; `u64` each.
+/// The head of a list: the number of its first chunk, that of the last one, how many elements there are, and how many there have been; `u64` each.
 const HEAD_BYTES: usize = 32;
 /// What the length of an element takes, where it does not go without saying.
 const LEN_BYTES: usize = 4;
@@ -67,18 +67,18 @@ impl<T: Record> Lie<T> {
         Some((bytes.get(start..end)?, end))
     }
 
-    /// Writes an element behind what ends at `end`, to where it begins.
+    /// Where an element of this length is to be written, behind what ends at `end`.
     #[inline]
-    fn write(bytes: &mut [u8], end: usize, element: &[u8]) {
+    fn place(bytes: &mut [u8], end: usize, len: usize) -> &mut [u8] {
         let start = Self::start(end);
         if start > end {
             bytes[end..start].fill(0);
         }
         if Self::SIZE.is_none() {
-            let len = u32::try_from(element.len()).expect("an element is shorter than 4 GiB");
+            let len = u32::try_from(len).expect("an element is shorter than 4 GiB");
             bytes[start - LEN_BYTES..start].copy_from_slice(&len.to_le_bytes());
         }
-        bytes[start..start + element.len()].copy_from_slice(element);
+        &mut bytes[start..start + len]
     }
 }
 
@@ -91,7 +91,7 @@ impl<T: Record, const AT: usize> ChunkView<T, AT> {
 
     /// Shows the archived bytes of the elements, in order.
     #[inline]
-    fn each_bytes(&self, mut each: impl FnMut(&[u8])) {
+    pub(crate) fn each_bytes(&self, mut each: impl FnMut(&[u8])) {
         let mut end = AT;
         while end < self.1.len() {
             let (element, next) = Lie::<T>::element(&self.1, end).expect("a chunk consists of elements");
@@ -166,9 +166,25 @@ impl<K: Key + ?Sized, T: Record, P: Probe> Table<K, List<T>, P> {
     ) -> Result<bool, StateError> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let element = Table::<K, T, P>::encode(&mut scratch, element);
+        let pushed = self.append(arena, hash, key, element.len(), |bytes, _| bytes.copy_from_slice(element));
+        self.scratch = scratch;
+        Ok(pushed?.is_some())
+    }
+
+    /// The same for an element that `write` archives, in so many bytes: it is told how many elements the list has had before, which is given back.
+    /// None where the chunk is full.
+    #[inline]
+    pub(crate) fn append(
+        &mut self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        len: usize,
+        write: impl FnOnce(&mut [u8], u64),
+    ) -> Result<Option<u64>, StateError> {
         let len_of = |list: &[u8]| {
             let end = list.len().max(HEAD_BYTES);
-            let len = Lie::<T>::start(end) + element.len();
+            let len = Lie::<T>::start(end) + len;
             // One that is larger than a chunk is one by itself.
             (end == HEAD_BYTES || len <= SLOT_BYTES_MAX).then_some(len)
         };
@@ -176,12 +192,14 @@ impl<K: Key + ?Sized, T: Record, P: Probe> Table<K, List<T>, P> {
             if old_len == 0 {
                 list[..HEAD_BYTES].fill(0);
             }
-            Lie::<T>::write(list, old_len.max(HEAD_BYTES), element);
-            change_head(list, |[_, _, len, _]| *len += 1);
+            let before = change_head(list, |[_, _, len, appended]| {
+                (*len, *appended) = (*len + 1, *appended + 1);
+                *appended - 1
+            });
+            write(Lie::<T>::place(list, old_len.max(HEAD_BYTES), len), before);
+            before
         };
-        let pushed = self.resize(arena, hash, key, len_of, write);
-        self.scratch = scratch;
-        Ok(pushed?.is_some())
+        self.resize(arena, hash, key, len_of, write)
     }
 
     /// Cuts the last chunk of a list off, unless it is empty: puts it into `chunk`, and gives its number.
@@ -203,6 +221,17 @@ impl<K: Key + ?Sized, T: Record, P: Probe> Table<K, List<T>, P> {
         self.resize(arena, hash, key, len_of, |list, _| change_head(list, number))
     }
 
+    /// Lets elements of the last chunk of a list be changed in place.
+    pub(crate) fn change_last(
+        &mut self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        change: impl FnMut(&mut [u8]),
+    ) -> Result<(), StateError> {
+        change_elements::<K, T, P, HEAD_BYTES>(self, arena, (hash, key), change)
+    }
+
     /// A chunk of a list is gone, with so many elements. Gives how many there are left.
     pub(crate) fn lose(
         &mut self,
@@ -221,6 +250,39 @@ impl<K: Key + ?Sized, T: Record, P: Probe> Table<K, List<T>, P> {
         let as_it_is = |list: &[u8]| (!list.is_empty()).then_some(list.len());
         self.resize(arena, hash, key, as_it_is, |list, _| change_head(list, lose))
     }
+}
+
+impl<K: Key + ?Sized, T: Record, P: Probe> Table<K, Chunk<T>, P> {
+    /// Lets elements of a chunk be changed in place.
+    pub(crate) fn change(
+        &mut self,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+        change: impl FnMut(&mut [u8]),
+    ) -> Result<(), StateError> {
+        change_elements::<K, T, P, 0>(self, arena, (hash, key), change)
+    }
+}
+
+/// Shows the archived bytes of a chunk's elements, in order, to be changed. What `change` leaves is an archived `T`.
+fn change_elements<K: Key + ?Sized, T: Record, P: Probe, const AT: usize>(
+    table: &mut Table<K, Chunk<T, AT>, P>,
+    arena: &mut Arena,
+    (hash, key): (KeyHash, &[u8]),
+    mut change: impl FnMut(&mut [u8]),
+) -> Result<(), StateError> {
+    let as_it_is = |chunk: &[u8]| (!chunk.is_empty()).then_some(chunk.len());
+    let changed = table.resize(arena, hash, key, as_it_is, |chunk, _| {
+        let mut end = AT;
+        while end < chunk.len() {
+            let (element, next) = Lie::<T>::element(chunk, end).expect("a chunk consists of elements");
+            let start = next - element.len();
+            change(&mut chunk[start..next]);
+            end = next;
+        }
+    });
+    changed.map(drop)
 }
 
 // SAFETY: elements lie in a chunk as `Lie` says, at multiples of their alignment, which is at most that of records; they have neither
@@ -281,6 +343,7 @@ unsafe impl<T: Record, const AT: usize> Record for Chunk<T, AT> {
                 Member::new("first", word()),
                 Member::new("next", word()),
                 Member::new("len", word()),
+                Member::new("appended", word()),
                 Member::new("last", elements),
             ])
         })
@@ -288,8 +351,9 @@ unsafe impl<T: Record, const AT: usize> Record for Chunk<T, AT> {
 
     fn save_record(view: &Self::View, out: &mut Writer) {
         if AT > 0 {
-            let [first, next, len, _] = head(&view.1);
-            out.put_u64(first).put_u64(next).put_u64(len);
+            for word in head(&view.1) {
+                out.put_u64(word);
+            }
         }
         out.put_u64(view.count());
         view.each(|element| put_items(out, [element], |out, element| T::save_record(element, out)));
@@ -299,7 +363,7 @@ unsafe impl<T: Record, const AT: usize> Record for Chunk<T, AT> {
         let mut bytes = RecordBuf::new();
         bytes.resize(AT, 0);
         if AT > 0 {
-            for (nth, name) in ["first", "next", "len"].into_iter().enumerate() {
+            for (nth, name) in ["first", "next", "len", "appended"].into_iter().enumerate() {
                 let word = value.get(name).and_then(Value::as_u64);
                 let word = word.ok_or_else(|| Misfit::found(&value, "the head of a list"))?;
                 bytes[nth * 8..][..8].copy_from_slice(&word.to_le_bytes());
@@ -315,7 +379,7 @@ unsafe impl<T: Record, const AT: usize> Record for Chunk<T, AT> {
             T::load_record(element)?.encode(&mut archived);
             let end = bytes.len();
             bytes.resize(Lie::<T>::start(end) + archived.len(), 0);
-            Lie::<T>::write(&mut bytes, end, &archived);
+            Lie::<T>::place(&mut bytes, end, archived.len()).copy_from_slice(&archived);
         }
         Ok(Chunk(bytes, PhantomData))
     }

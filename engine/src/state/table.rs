@@ -517,10 +517,20 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         }
         // SAFETY: the caller's promise; the bytes are only looked at here.
         unsafe {
-            if Entry::<K, V>::KEY_IS_REF && Self::key_ref(entry).has_other_len(key.len()) {
-                return Ok(false);
+            if Entry::<K, V>::KEY_IS_REF {
+                return Ok(
+                    !Self::key_ref(entry).has_other_len(key.len()) && Self::key_bytes(arena, entry)? == key
+                );
             }
-            Ok(Self::key_bytes(arena, entry)? == key)
+            // Of a length that the compiler knows, so that it calls no function for a few words.
+            let Some(key) =
+                key.get(..Entry::<K, V>::KEY_BYTES).filter(|_| key.len() == Entry::<K, V>::KEY_BYTES)
+            else {
+                return Ok(false);
+            };
+            let stored =
+                std::slice::from_raw_parts(entry.add(Entry::<K, V>::KEY_AT), Entry::<K, V>::KEY_BYTES);
+            Ok(stored == key)
         }
     }
 

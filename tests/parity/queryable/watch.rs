@@ -209,21 +209,25 @@ fn qs_02_a_watch_is_awaited_on_any_runtime() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
     let seen = runtime.block_on(async {
+        let (told, mut come) = tokio::sync::mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
-            let mut seen = Vec::new();
             while let Some(change) = watch.next().await {
-                seen.push(change.unwrap().value);
+                told.send(change.unwrap().value).unwrap();
             }
-            seen
         });
         // The runtime has its thread to itself meanwhile.
-        for _ in 0..10 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            seen.extend(tokio::time::timeout(PATIENCE, come.recv()).await.expect("no change comes"));
         }
         handle.cancel();
-        task.await.unwrap()
+        while let Some(value) = come.recv().await {
+            seen.push(value);
+        }
+        task.await.unwrap();
+        seen
     });
-    assert!(seen.len() >= 2 && seen.is_sorted(), "{seen:?}");
+    assert!(seen.is_sorted(), "{seen:?}");
     handle.wait().unwrap();
 }
 

@@ -48,10 +48,9 @@ impl<T: Record, K: Key + ?Sized, E: Evictor<T>> Elements<T, K, E> {
         if stays.iter().all(|stays| *stays) {
             return Ok(());
         }
-        let lists = self.lists.as_mut().expect("open comes first");
-        for (number, _) in self.numbers.iter().zip(&stays).filter(|(_, stays)| !**stays) {
-            lists.remove(arena, slot, *number)?;
-        }
+        let gone = self.numbers.iter().zip(&stays).filter(|(_, stays)| !**stays);
+        let gone: Vec<u64> = gone.map(|(number, _)| *number).collect();
+        self.lists().remove(arena, slot, &gone)?;
         let mut left = stays.iter();
         values.retain(|_| *left.next().expect("one for each value"));
         let mut left = stays.iter();

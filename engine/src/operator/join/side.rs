@@ -83,8 +83,8 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
     ) -> Result<(), StateError> {
         let bucket = self.grid.bucket_of(at);
         self.slot.set::<K>(key, bucket);
-        let (number, is_first) = self.lists.push_numbered(arena, &self.slot, bytes, at)?;
-        if is_first {
+        let number = self.lists.push_numbered(arena, &self.slot, bytes, at)?;
+        if number == 0 {
             let over_at = self.grid.over_at(bucket.max_timestamp());
             self.timers.register(arena, over_at, self.slot.hash, &self.slot.bytes)?;
         }
@@ -159,14 +159,16 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
                     due.push((number, record));
                 }
             })?;
+            let mut gone = Vec::new();
             for (number, record) in due {
                 let hash = RecordOf::<K>::encode_parts(slot.hash, &slot.bytes, &number, &mut self.number);
                 if !partnered.contains(arena, hash, &self.number)? {
                     alone.push(record);
-                    // Another record of the same time may still come, and be over in its turn.
-                    self.lists.remove(arena, slot, number)?;
+                    gone.push(number);
                 }
             }
+            // Another record of the same time may still come, and be over in its turn.
+            self.lists.remove(arena, slot, &gone)?;
             if is_last {
                 for number in all {
                     let hash = RecordOf::<K>::encode_parts(slot.hash, &slot.bytes, &number, &mut self.number);

@@ -6,12 +6,11 @@
 //! ```text
 //!                     I/O in flight                                  none
 //!   busy              a trip every 100 us                            step on
-//!   idle, spinning    a trip at once where an operation is new,      look again
-//!                     else every 25 us
-//!   idle, asleep      in the reactor, at most 100 us                 on the shard's futex (Waker)
+//!   idle              a trip at once where an operation is new,      look again, or sleep on the shard's
+//!                     else every 25 us; sleeps of at most 100 us     futex (Waker)
 //! ```
 //!
-//! The executor's own sleep is not used where a neighbour's wake-up counts: it takes 22 us to end, the futex 5.
+//! The executor itself never sleeps: it would hear no neighbour meanwhile, and its sleep takes 22 us to end, where the futex's takes 5.
 
 use super::blocking::{attempt, not_open, own_buffer};
 use super::io_workers::{WorkerCores, place_workers};
@@ -41,8 +40,8 @@ use std::time::Duration;
 const TRIP_BUSY: Duration = Duration::from_micros(100);
 /// How often an idle shard that does not want to sleep does so.
 const TRIP_SPINNING: Duration = Duration::from_micros(25);
-/// The longest sleep in the reactor, where no neighbour's wake-up is heard.
-const REACTOR_SLEEP_MAX: Duration = Duration::from_micros(100);
+/// The longest sleep of a shard that has I/O in flight, whose end wakes nobody.
+const SLEEP_MAX: Duration = Duration::from_micros(100);
 /// Short enough to have passed when the executor looks at its timers, long enough not to have passed when it is set.
 const TRIP_TIMER: Duration = Duration::from_nanos(200);
 
@@ -66,6 +65,8 @@ fn make_executor(core: Option<CoreId>) -> Result<LocalExecutor, String> {
     let placement = core.map_or(Placement::Unbound, |core| Placement::Fixed(core.0));
     let builder = LocalExecutorBuilder::new(placement)
         .io_memory(IO_BYTES_PER_SHARD)
+        // For ever: see above.
+        .spin_before_park(Duration::MAX)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1));
     builder.make().map_err(|error| error.to_string())
 }
@@ -114,7 +115,8 @@ async fn run_shard(spec: ShardSpec, clock: Clock) -> Result<(), ShardFailure> {
     };
     // What was ordered is carried out, as with every driver; nothing writes once the shard has ended.
     while io.in_flight.get() > 0 {
-        reactor.wait(REACTOR_SLEEP_MAX).await;
+        reactor.trip().await;
+        std::thread::sleep(SLEEP_MAX);
     }
     let files: Vec<_> = io.files.borrow_mut().drain().collect();
     for (_, file) in files {
@@ -132,15 +134,13 @@ async fn step_until_done(shard: &mut Shard, reactor: &mut Reactor) -> Result<(),
         match turn {
             Turn::Again if in_flight => reactor.trip_if_older_than(TRIP_BUSY).await,
             Turn::Again => {}
-            Turn::Rest(Rest::Park(timeout)) if in_flight && !io.answered() => {
-                if !shard.has_work() {
-                    reactor.wait(timeout.unwrap_or(REACTOR_SLEEP_MAX).min(REACTOR_SLEEP_MAX)).await;
-                }
-            }
-            Turn::Rest(rest) => {
+            Turn::Rest(mut rest) => {
                 if in_flight {
                     let age = if io.fresh.get() { Duration::ZERO } else { TRIP_SPINNING };
                     reactor.trip_if_older_than(age).await;
+                    if let Rest::Park(timeout) = &mut rest {
+                        *timeout = Some(timeout.map_or(SLEEP_MAX, |timeout| timeout.min(SLEEP_MAX)));
+                    }
                 }
                 shard.rest(rest, || io.answered());
             }
@@ -160,14 +160,14 @@ struct Reactor {
 impl Reactor {
     async fn trip_if_older_than(&mut self, age: Duration) {
         if self.clock.now().since(self.last_trip) >= age {
-            self.wait(TRIP_TIMER).await;
+            self.trip().await;
         }
     }
 
-    /// Lets the reactor run: it submits what is new and collects what is done. Returns with the first answer, or after `timeout`.
-    async fn wait(&mut self, timeout: Duration) {
+    /// Lets the reactor run: it submits what is new and collects what is done.
+    async fn trip(&mut self) {
         self.io.fresh.set(false);
-        self.timer.reset(timeout);
+        self.timer.reset(TRIP_TIMER);
         let mut entered = false;
         poll_fn(|cx| {
             if entered && self.io.answered() {

@@ -75,10 +75,10 @@ impl<K: Key + ?Sized, T: Record> Side<K, T> {
         at: Timestamp,
     ) -> Result<bool, StateError> {
         self.slot.set::<K>(key, self.grid.bucket_of(at));
-        let (number, is_first) = self.lists.push_numbered(arena, &self.slot, bytes, at)?;
+        let number = self.lists.push_numbered(arena, &self.slot, bytes, at)?;
         self.found.clear();
         self.found.push(Found { record, at, number, given: false });
-        Ok(is_first)
+        Ok(number == 0)
     }
 
     /// A record that was found.
