@@ -11,6 +11,7 @@ mod lock;
 mod machine;
 mod memory;
 mod micro;
+mod nexmark;
 mod outcome;
 mod spill;
 mod stats;
