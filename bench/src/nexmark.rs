@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p millstream-bench -- nexmark --query all`: see `docs/benchmarks/nexmark.md`.
 
+mod calendar;
 mod check;
 mod generator;
 mod money;
@@ -12,3 +13,4 @@ mod schedule;
 mod stops;
 #[cfg(test)]
 mod tests;
+mod winning;

@@ -60,12 +60,13 @@ pub fn check(query: &Query, way: &Way, dir: &Path) -> Result<Agreed, String> {
         stops: Some(stops.clone()),
     };
     let rows = Once::new();
-    let output = Output::Kept(rows.clone());
+    let files = state.path().join("files");
+    let output = Output::kept(rows.clone(), files.clone());
     let build = query.build;
     let job = Job::new(format!("q{}", query.number))
         .shards(way.shards)
         .oversubscribe(true)
-        .state_dir(state.path())
+        .state_dir(state.path().join("state"))
         .checkpoint_interval(way.checkpoint_interval)
         .restart(RestartStrategy::fixed_delay(1, Duration::ZERO));
     let handle = job.spawn(move |flow| build(flow, &input, &output)).map_err(|error| of_query(&error))?;
@@ -82,10 +83,27 @@ pub fn check(query: &Query, way: &Way, dir: &Path) -> Result<Agreed, String> {
     if late != 0 {
         return Err(of_query(&format!("{late} records came too late, which the reference does not know of")));
     }
-    let shown = query.rows.that_count(rows.results());
+    let mut shown = rows.results();
+    shown.extend(lines_of(&files).map_err(|error| of_query(&format!("{}: {error}", files.display())))?);
+    let shown = query.rows.that_count(shown);
     let expected = query.rows.that_count((query.reference)(&events(&way.config, way.events)));
     compare(&shown, &expected).map_err(|difference| of_query(&difference))?;
     Ok(Agreed { rows: shown.len(), checkpoints, restarts })
+}
+
+/// The lines of the files that were committed to a directory; none where there is no directory.
+fn lines_of(dir: &Path) -> Result<Vec<String>, std::io::Error> {
+    let mut lines = Vec::new();
+    if !dir.is_dir() {
+        return Ok(lines);
+    }
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("part-") {
+            lines.extend(std::fs::read_to_string(entry.path())?.lines().map(str::to_owned));
+        }
+    }
+    Ok(lines)
 }
 
 impl Rows {
