@@ -11,6 +11,7 @@
 
 mod auction;
 mod bid;
+#[allow(dead_code, reason = "for the queries that look at channels")]
 mod channel;
 mod config;
 mod event;
@@ -23,12 +24,10 @@ mod text;
 
 pub use auction::Auction;
 pub use bid::Bid;
-pub use channel::Channel;
 pub use config::Config;
-pub use event::{Draft, Event, Kind};
+pub use event::{Draft, Event};
 pub use person::Person;
 pub use source::{Nexmark, Pace};
-pub use text::Extra;
 
 use random::Random;
 

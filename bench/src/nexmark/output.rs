@@ -50,13 +50,16 @@ impl Latencies {
 
     fn add(&self, recorded: &Histogram<u64>) {
         let mut all = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        all.add(recorded).expect("all of them grow as they have to");
+        all.add(recorded).expect("all of them have the same bounds");
     }
 }
 
+/// The longest latency that is told from longer ones: ten minutes.
+const LATENCY_MAX: u64 = 600_000_000_000;
+
 /// To three digits.
 fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are allowed")
+    Histogram::new_with_max(LATENCY_MAX, 3).expect("a maximum above 2, and three digits, are allowed")
 }
 
 impl Output {

@@ -12,6 +12,7 @@ mod q08;
 mod q09;
 mod q10;
 mod q11;
+pub mod source;
 
 use super::query::Query;
 

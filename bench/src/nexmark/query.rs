@@ -24,6 +24,13 @@ pub struct Query {
     pub reference: fn(&[Event]) -> Vec<String>,
 }
 
+impl Query {
+    /// Whether its rows come when the watermark has passed them, and not with the event that made them.
+    pub fn waits_for_the_watermark(&self) -> bool {
+        matches!(self.number, 5..=8 | 11)
+    }
+}
+
 /// Which rows count where those of two runs are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {

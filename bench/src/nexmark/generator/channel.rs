@@ -76,3 +76,37 @@ impl Channel {
         &CHANNELS_BY_NUMBER[self.0 as usize].1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From the generator of texts of release 0.2, with `new java.util.Random(number)`.
+    #[test]
+    fn addresses_are_drawn_as_the_published_ones_are() {
+        assert_eq!(
+            Channel::of(1).url(),
+            "https://www.nexmark.com/_jyw/rnmg/bo_e/item.htm?query=1&channel_id=-2147483648"
+        );
+        assert_eq!(Channel::of(10_000).url(), "https://www.nexmark.com/cozb/_r_/r_cg/item.htm?query=1");
+        let mut hasher = crc32fast::Hasher::new();
+        for number in 0..10_004 {
+            hasher.update(Channel::of(number).url().as_bytes());
+            hasher.update(b"\n");
+        }
+        assert_eq!(format!("{:08x}", hasher.finalize()), "b63c34c9");
+        assert_eq!(
+            [17, 10_001, 10_003].map(|number| Channel::of(number).name()),
+            ["channel-17", "Facebook", "Apple"]
+        );
+    }
+
+    #[test]
+    fn half_of_the_bids_come_by_a_hot_channel() {
+        let config = crate::nexmark::generator::Config::default();
+        let channels = (0..10_000).filter_map(|number| config.draft(number).bid()).map(|bid| bid.channel());
+        let channels: Vec<Channel> = channels.collect();
+        let hot = channels.iter().filter(|channel| channel.number() >= 10_000).count();
+        assert!((45..55).contains(&(hot * 100 / channels.len())), "{hot} of {}", channels.len());
+    }
+}

@@ -96,6 +96,7 @@ impl Config {
     }
 
     /// From another event on.
+    #[cfg(test)]
     pub fn from(self, first_event_id: u64, first_event_number: u64) -> Config {
         Config { first_event_id, first_event_number, ..self }
     }

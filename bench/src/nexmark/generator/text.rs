@@ -53,12 +53,18 @@ pub(super) fn draw_extra(random: &mut Random, size_so_far: usize, size: usize) -
     Extra { random: *random, length: length as u16 }
 }
 
-/// Three letters as the distances from `a` that they are made of, in one number: the first one lowest.
-const fn three(number: u32) -> u32 {
-    number % 26 | (number / 26 % 26) << 8 | (number / (26 * 26) % 26) << 16
-}
+const TWO_LETTERS: u32 = 26 * 26;
 
-const THREE_LETTERS: u32 = 26 * 26 * 26;
+/// Two letters as the distances from `a` that they are made of, the first one in the lower byte.
+static PAIRS: [u16; TWO_LETTERS as usize] = {
+    let mut pairs = [0; TWO_LETTERS as usize];
+    let mut number = 0;
+    while number < TWO_LETTERS {
+        pairs[number as usize] = ((number % 26) | ((number / 26) << 8)) as u16;
+        number += 1;
+    }
+    pairs
+};
 
 impl Extra {
     /// How many bytes it has.
@@ -71,25 +77,26 @@ impl Extra {
     #[inline]
     pub fn push_to(&self, out: &mut Vec<u8>) {
         let begin = out.len();
-        // Whole numbers' worth of letters, of which the last ones are cut off.
-        out.reserve(self.len() + 8);
+        let numbers = self.len().div_ceil(LETTERS);
+        // Eight bytes are written for six letters: the next ones lie over the rest.
+        out.resize(begin + numbers * LETTERS + 2, 0);
         let mut random = self.random;
-        for _ in 0..self.len().div_ceil(LETTERS) {
-            let letters = letters(random.int()).to_le_bytes();
-            out.extend_from_slice(&letters[..LETTERS]);
+        for at in (begin..).step_by(LETTERS).take(numbers) {
+            out[at..at + 8].copy_from_slice(&letters(random.int()).to_le_bytes());
         }
         out.truncate(begin + self.len());
     }
 
     /// It as text.
     pub fn to_text(self) -> String {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(self.len() + 8);
         self.push_to(&mut bytes);
         String::from_utf8(bytes).expect("letters of ASCII")
     }
 
     /// What is drawn after it.
     #[inline(always)]
+    #[allow(dead_code, reason = "for the queries that look at channels")]
     pub(super) fn after(&self) -> Random {
         let mut random = self.random;
         random.skip(self.len().div_ceil(LETTERS));
@@ -102,9 +109,9 @@ impl Extra {
 fn letters(number: i32) -> u64 {
     const A: u64 = 0x6161_6161_6161;
     let magnitude = number.unsigned_abs();
-    let low = u64::from(three(magnitude % THREE_LETTERS));
-    let high = u64::from(three(magnitude / THREE_LETTERS));
-    let distances = low | high << 24;
+    let pair = |number: u32| u64::from(PAIRS[(number % TWO_LETTERS) as usize]);
+    let (second, third) = (magnitude / TWO_LETTERS, magnitude / (TWO_LETTERS * TWO_LETTERS));
+    let distances = pair(magnitude) | (pair(second) << 16) | (pair(third) << 32);
     // None is above 25, so that nothing is carried.
     if number < 0 { A - distances } else { A + distances }
 }
