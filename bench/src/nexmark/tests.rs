@@ -64,3 +64,11 @@ fn queries_are_in_order_and_have_one_statement_each() {
         assert!(!sql.contains("INSERT") && !sql.contains("CREATE"), "q{}", query.number);
     }
 }
+
+#[test]
+fn a_file_that_cannot_be_written_is_refused_before_anything_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(super::can_be_written(&dir.path().join("figures.json")), Ok(()));
+    let refused = super::can_be_written(&dir.path().join("missing/figures.json")).unwrap_err();
+    assert!(refused.contains("missing/figures.json") && refused.contains("can be written to"), "{refused}");
+}
