@@ -11,6 +11,7 @@ mod lock;
 mod machine;
 mod memory;
 mod micro;
+mod nexmark;
 mod outcome;
 mod spill;
 mod stats;
@@ -38,10 +39,14 @@ enum What {
     Checkpoint(checkpoint::CheckpointArgs),
     /// How long records and calls take: percentiles, over time, beside the machine and other ways to ask.
     Latency(latency::LatencyArgs),
+    /// The queries of Nexmark: throughput per core, memory, latency, checkpoints; or their rows beside a reference's.
+    Nexmark(nexmark::NexmarkArgs),
     /// Counts keys whose state is larger than memory.
     Spill(spill::SpillArgs),
     /// Lets keys pass through a state whose entries expire.
     Ttl(ttl::TtlArgs),
+    #[command(hide = true)]
+    NexmarkChild(nexmark::ChildArgs),
     #[command(hide = true)]
     RestoreChild(micro::restore::ChildArgs),
 }
@@ -52,6 +57,8 @@ fn main() -> ExitCode {
         What::Batch(args) => batch::run(&args),
         What::Checkpoint(args) => checkpoint::run(&args),
         What::Latency(args) => latency::run(&args),
+        What::Nexmark(args) => nexmark::run(&args),
+        What::NexmarkChild(args) => nexmark::child(&args),
         What::Spill(args) => spill::run(&args),
         What::Ttl(args) => ttl::run(&args),
         What::RestoreChild(args) => micro::restore::child(&args),

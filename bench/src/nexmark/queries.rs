@@ -1,0 +1,33 @@
+//! The queries: a file each, with the text in SQL beside it.
+
+mod q00;
+mod q01;
+mod q02;
+mod q03;
+mod q04;
+mod q05;
+mod q06;
+mod q07;
+mod q08;
+mod q09;
+mod q10;
+mod q11;
+pub mod source;
+
+use super::query::Query;
+
+/// All of them, by number.
+pub const ALL: &[Query] = &[
+    q00::QUERY,
+    q01::QUERY,
+    q02::QUERY,
+    q03::QUERY,
+    q04::QUERY,
+    q05::QUERY,
+    q06::QUERY,
+    q07::QUERY,
+    q08::QUERY,
+    q09::QUERY,
+    q10::QUERY,
+    q11::QUERY,
+];
