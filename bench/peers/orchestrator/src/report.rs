@@ -27,7 +27,7 @@ fn ours(contest: &Contest, outcomes: &[Outcome], checkpoints: bool) -> Option<f6
 /// For readers.
 pub fn table(contest: &Contest, outcomes: &[Outcome], builds: &Builds) -> String {
     let mut text = format!(
-        "\n{}\n{:<54} {:>10} {:>21} {:>6} {:>9} {:>9} {:>9}  {}\n",
+        "\n{}\n{:<58} {:>10} {:>21} {:>6} {:>9} {:>9} {:>9}  {}\n",
         contest.title,
         "system",
         "M events/s",
@@ -42,16 +42,16 @@ pub fn table(contest: &Contest, outcomes: &[Outcome], builds: &Builds) -> String
     for (row, outcome) in contest.rows.iter().zip(outcomes) {
         let label = row.label();
         if let Some(Err(reason)) = builds.get(&row.system) {
-            let _ = writeln!(text, "{label:<54} absent: {reason}");
+            let _ = writeln!(text, "{label:<58} absent: {reason}");
             continue;
         }
         if let Some(reason) = &outcome.failed {
-            let _ = writeln!(text, "{label:<54} failed: {reason}");
+            let _ = writeln!(text, "{label:<58} failed: {reason}");
             continue;
         }
         let Some(run) = outcome.calm().last() else {
             let why = outcome.runs.last().and_then(|run| run.disturbed.clone()).unwrap_or_default();
-            let _ = writeln!(text, "{label:<54} disturbed every time: {why}");
+            let _ = writeln!(text, "{label:<58} disturbed every time: {why}");
             continue;
         };
         let rate = medians(outcome, |run| run.rate);
@@ -59,7 +59,7 @@ pub fn table(contest: &Contest, outcomes: &[Outcome], builds: &Builds) -> String
         let ratio = ours.map_or_else(String::new, |ours| format!("{:.2}x", ours / rate));
         let _ = write!(
             text,
-            "{label:<54} {:>10.3} {:>21} {:>6.2} {:>9.1} {:>9.0} {ratio:>9}  {}",
+            "{label:<58} {:>10.3} {:>21} {:>6.2} {:>9.1} {:>9.0} {ratio:>9}  {}",
             rate / 1e6,
             format!("{:.3} to {:.3}", least / 1e6, greatest / 1e6),
             medians(outcome, |run| run.cores),
