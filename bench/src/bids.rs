@@ -1,12 +1,14 @@
 //! The records that the throughput measures work on, and where they come from.
 
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use millstream::element::Nanos;
 use millstream::prelude::*;
 use millstream::source::{PartitionId, Reader, ReaderContext, Records, Replay, SourceError, SourcePoll};
+pub use millstream_yardstick::tally::Tally;
+use millstream_yardstick::works::Xorshift;
+
+use crate::position;
 
 /// A bid in an auction: 32 bytes, archived as they are.
 #[derive(Record, Clone, Copy, Debug, PartialEq)]
@@ -29,7 +31,7 @@ pub struct Generator<const PER_MS: u64 = BIDS_PER_MS> {
     partition: u64,
     partitions: u64,
     made: u64,
-    state: u64,
+    random: Xorshift,
     /// How many bids come before them, and the event time that those take up.
     before: u64,
     before_ms: u64,
@@ -39,8 +41,8 @@ impl<const PER_MS: u64> Generator<PER_MS> {
     /// The bids of one of several partitions, which together make `PER_MS` per millisecond of event time.
     pub fn new(keys: u64, partition: u16, partitions: u16) -> Self {
         let (partition, partitions) = (u64::from(partition), u64::from(partitions));
-        let state = 0x9E37_79B9_7F4A_7C15u64.wrapping_mul(partition + 1);
-        Generator { keys, partition, partitions, made: 0, state, before: 0, before_ms: 0 }
+        let random = Xorshift::of_partition(partition);
+        Generator { keys, partition, partitions, made: 0, random, before: 0, before_ms: 0 }
     }
 
     /// Begins with so many seconds of event time in which each key has one bid per second. For one partition.
@@ -66,11 +68,7 @@ impl<const PER_MS: u64> Generator<PER_MS> {
     #[inline(always)]
     pub fn bid(&mut self) -> Bid {
         let at = self.before_ms + ((self.made - self.before) * self.partitions + self.partition) / PER_MS;
-        let mut x = self.state;
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.state = x;
+        let x = self.random.next();
         self.made += 1;
         Bid {
             auction: ((u128::from(x) * u128::from(self.keys)) >> 64) as i64,
@@ -78,32 +76,6 @@ impl<const PER_MS: u64> Generator<PER_MS> {
             price: ((x >> 20) & 0xF_FFFF) as i64,
             at: at as i64,
         }
-    }
-}
-
-/// How many records each thread has worked on, read by others without stopping it.
-#[derive(Clone, Debug)]
-pub struct Tally(Arc<Vec<Line>>);
-
-/// A counter on cache lines of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Line(AtomicU64);
-
-impl Tally {
-    pub fn new(threads: u16) -> Tally {
-        Tally(Arc::new((0..threads).map(|_| Line::default()).collect()))
-    }
-
-    /// Counts for a thread; each has its own number, or several which it counts under by turns.
-    #[inline(always)]
-    pub fn add(&self, thread: u16, records: u64) {
-        let counter = &self.0[usize::from(thread) % self.0.len()].0;
-        counter.store(counter.load(Ordering::Relaxed) + records, Ordering::Relaxed);
-    }
-
-    pub fn total(&self) -> u64 {
-        self.0.iter().map(|line| line.0.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -158,11 +130,7 @@ impl<const PER_MS: u64> Source for Bids<PER_MS> {
         let mut generator =
             Generator::new(self.keys, number, self.partitions).after_sparse(self.sparse_seconds);
         if let Some(offset) = offset {
-            let word = |at: usize| offset.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-            let (Some(made), Some(state)) = (word(0), word(8)) else {
-                return Err(SourceError::fatal("an offset of bids has sixteen bytes"));
-            };
-            (generator.made, generator.state) = (u64::from_le_bytes(made), u64::from_le_bytes(state));
+            (generator.made, generator.random) = position::read(offset)?;
         }
         Ok(BidReader { generator, number, first: 0, tally: self.tally.clone() })
     }
@@ -215,8 +183,7 @@ impl<const PER_MS: u64> Reader for BidReader<PER_MS> {
     }
 
     fn offset(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.generator.made.to_le_bytes());
-        out.extend_from_slice(&self.generator.state.to_le_bytes());
+        position::write(self.generator.made, &self.generator.random, out);
     }
 
     fn place(&self, index: usize) -> String {

@@ -5,22 +5,21 @@
 mod batch;
 mod bids;
 mod checkpoint;
-mod clock;
 mod latency;
-mod lock;
-mod machine;
 mod memory;
 mod micro;
 mod nexmark;
 mod outcome;
+mod position;
 mod spill;
-mod stats;
 mod throughput;
 mod ttl;
+mod works;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use millstream_yardstick::{clock, lock, machine, stats};
 
 /// Benchmarks of Millstream, each against a reference that is measured in the same run.
 #[derive(Parser)]
@@ -45,6 +44,8 @@ enum What {
     Spill(spill::SpillArgs),
     /// Lets keys pass through a state whose entries expire.
     Ttl(ttl::TtlArgs),
+    /// The works that the peers do, too: one run, one line of JSON.
+    Works(works::WorksArgs),
     #[command(hide = true)]
     NexmarkChild(nexmark::ChildArgs),
     #[command(hide = true)]
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         What::NexmarkChild(args) => nexmark::child(&args),
         What::Spill(args) => spill::run(&args),
         What::Ttl(args) => ttl::run(&args),
+        What::Works(args) => works::run(&args),
         What::RestoreChild(args) => micro::restore::child(&args),
     };
     match result {

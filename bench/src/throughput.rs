@@ -13,13 +13,10 @@ use crate::bids::Tally;
 use crate::clock::processor_nanos;
 use crate::micro::Settings;
 use crate::outcome::{Outcome, Target};
-use crate::stats::{median, spread};
+use crate::stats::{QUARTERS_MAX, median, spread};
 
 /// How many records a hand-written loop works on between two looks at whether it is to stop: what a source gives at a poll.
 const RECORDS_PER_TURN: u64 = 1024;
-
-/// Quarters of a stretch that differ by more than this were disturbed.
-const QUARTERS_MAX: f64 = 1.3;
 
 /// Threads that had less than this of their cores were disturbed.
 const PROCESSOR_SHARE_MIN: f64 = 0.95;

@@ -57,6 +57,13 @@ fn ticks_of(stat: &str, name: &str) -> Ticks {
     Ticks { busy: [0, 1, 2, 5, 6].into_iter().map(field).sum(), stolen: field(7) }
 }
 
+/// The most memory that this process has had resident so far.
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = read("/proc/self/status");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?.to_owned();
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }
@@ -94,6 +101,12 @@ mod tests {
     fn the_chosen_option_is_the_one_in_brackets() {
         assert_eq!(chosen("always [madvise] never"), "madvise");
         assert_eq!(chosen("madvise"), "madvise");
+    }
+
+    #[test]
+    fn the_peak_is_at_least_what_was_touched() {
+        let touched = vec![1u8; 64 << 20];
+        assert!(peak_memory_bytes().unwrap() > touched.len() as u64);
     }
 
     #[test]

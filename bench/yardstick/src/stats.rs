@@ -18,6 +18,9 @@ pub fn spread(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     values.into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), extremes)
 }
 
+/// Quarters of one run whose rates differ by more than this factor were disturbed.
+pub const QUARTERS_MAX: f64 = 1.3;
+
 #[cfg(test)]
 mod tests {
     use super::*;

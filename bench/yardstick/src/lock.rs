@@ -2,12 +2,17 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Held while a benchmark runs; let go when the process ends, however it ends.
-pub struct Lock(#[expect(dead_code, reason = "locked as long as it is open")] File);
+pub struct Lock(#[expect(dead_code, reason = "locked as long as it is open")] Option<File>);
 
-/// Takes the machine for this process.
+/// The lock file of all benchmark programs of the project.
+pub fn path() -> PathBuf {
+    std::env::temp_dir().join("millstream-bench.lock")
+}
+
+/// Takes the machine for this process, unless the process that started it has taken it: that one waits for this one.
 ///
 /// # Errors
 /// Another benchmark runs (with its process number), or the lock file cannot be opened.
@@ -20,6 +25,9 @@ pub fn take(path: &Path) -> Result<Lock, String> {
             let mut holder = String::new();
             // For the message only.
             let _ = file.read_to_string(&mut holder);
+            if holder.trim() == std::os::unix::process::parent_id().to_string() {
+                return Ok(Lock(None));
+            }
             return Err(format!(
                 "another benchmark is running (process {}); two at once would measure each other: wait for its end",
                 holder.trim()
@@ -29,7 +37,7 @@ pub fn take(path: &Path) -> Result<Lock, String> {
     }
     let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
     written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    Ok(Lock(file))
+    Ok(Lock(Some(file)))
 }
 
 #[cfg(test)]
@@ -44,6 +52,16 @@ mod tests {
         let refused = take(&path).err().unwrap();
         assert!(refused.contains(&std::process::id().to_string()), "{refused}");
         drop(first);
+        take(&path).unwrap();
+    }
+
+    #[test]
+    fn what_the_holder_has_started_is_let_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let mut holder = OpenOptions::new().write(true).create_new(true).open(&path).unwrap();
+        holder.lock().unwrap();
+        write!(holder, "{}", std::os::unix::process::parent_id()).unwrap();
         take(&path).unwrap();
     }
 }
