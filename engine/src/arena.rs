@@ -54,12 +54,29 @@ const CLEAN: u32 = 1;
 /// The turn of a new arena; it lies above both marks.
 const FIRST_TURN: u32 = 2;
 
+/// Where so many pages of address space are refused, fewer are asked for, down to these: 1 GiB.
+const PAGES_LEAST: u32 = 1 << 18;
+
+/// Reserves pages, half as many each time that they are refused: a limit of the process, strict accounting of memory and some tools leave
+/// less than what is asked for by default.
+fn reserve_what_there_is<T>(
+    pages: &mut u32,
+    reserve: impl Fn(u32) -> std::io::Result<T>,
+) -> std::io::Result<T> {
+    loop {
+        match reserve(*pages) {
+            Err(_) if *pages / 2 >= PAGES_LEAST => *pages /= 2,
+            reserved => return reserved,
+        }
+    }
+}
+
 /// How an arena is set up.
 #[derive(Clone, Debug)]
 pub struct ArenaConfig {
     /// The chain's first operator, for errors.
     pub operator: Arc<str>,
-    /// How many pages of address space to reserve. Reserved pages cost nothing until used.
+    /// How many pages of address space to reserve; fewer where the system refuses them. Reserved pages cost nothing until used.
     pub pages_max: u32,
     /// Where the memory comes from.
     pub backing: ArenaBacking,
@@ -189,6 +206,18 @@ impl Arena {
             // Pages come and go one by one.
             config.backing = config.backing.by_small_pages();
         }
+        let wanted = config.pages_max;
+        let reserved = reserve_what_there_is(&mut config.pages_max, |pages| {
+            Region::reserve(pages as usize * PAGE_BYTES, config.backing)
+        });
+        if config.pages_max < wanted {
+            tracing::warn!(
+                operator = &*config.operator,
+                wanted_bytes = u64::from(wanted) * PAGE_BYTES as u64,
+                bytes = u64::from(config.pages_max) * PAGE_BYTES as u64,
+                "the system refused address space: state of this operator on this shard can grow to less; lift the limit of the process (ulimit -v)"
+            );
+        }
         let reserve_error = |error: std::io::Error| StateError::Reserve {
             operator: config.operator.as_ref().into(),
             bytes: u64::from(config.pages_max) * PAGE_BYTES as u64,
@@ -198,7 +227,7 @@ impl Arena {
         let residency = config.spill.clone().map(|place| Residency::new(&config, place).map(Box::new));
         Ok(Arena {
             residency: residency.transpose().map_err(reserve_error)?,
-            pages: Region::reserve(count * PAGE_BYTES, config.backing).map_err(reserve_error)?.into(),
+            pages: reserved.map_err(reserve_error)?.into(),
             tags: Column::reserve(count, config.backing).map_err(reserve_error)?,
             meta: Column::reserve(count, config.backing).map_err(reserve_error)?,
             turn: FIRST_TURN,

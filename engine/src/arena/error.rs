@@ -53,8 +53,8 @@ pub enum StateError {
     },
     /// The operating system refused the reservation.
     #[error(
-        "operator `{operator}`: cannot reserve {bytes} bytes of address space: {message}; lower the reservation, or lift \
-         the limit of the process (ulimit -v)"
+        "operator `{operator}`: cannot reserve {bytes} bytes of address space: {message}; lift the limit of the process \
+         (ulimit -v), or run with fewer shards"
     )]
     Reserve {
         /// The chain's first operator.

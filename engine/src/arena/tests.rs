@@ -103,3 +103,18 @@ fn a_heap_arena_works_alike() {
     arena.begin_checkpoint(Epoch(1));
     assert_eq!(take(&mut arena, 9), [(1, 3)]);
 }
+
+#[test]
+fn where_address_space_is_refused_less_is_asked_for_down_to_a_gibibyte() {
+    let limit = |most: u32| {
+        move |pages: u32| if pages <= most { Ok(pages) } else { Err(std::io::ErrorKind::OutOfMemory.into()) }
+    };
+    let reserve = |mut pages: u32, most| {
+        let reserved = reserve_what_there_is(&mut pages, limit(most));
+        (reserved.ok(), pages)
+    };
+    assert_eq!(reserve(1 << 24, 1 << 24), (Some(1 << 24), 1 << 24));
+    assert_eq!(reserve(1 << 24, (1 << 23) - 1), (Some(1 << 22), 1 << 22));
+    assert_eq!(reserve(1 << 24, PAGES_LEAST - 1), (None, PAGES_LEAST));
+    assert_eq!(reserve(100, 50), (None, 100), "what is small is not made smaller");
+}
