@@ -46,12 +46,13 @@ impl HotKeys {
                 numbered.flat_map(|(shard, seen)| seen.iter().map(move |(op, seen)| (shard, op, seen)))
             };
             let of_head = || of_head().filter(|(_, op, seen)| **op == chain.ops[0] && seen.looks > 0);
-            let records: u64 = of_head().map(|(_, _, seen)| seen.records).sum();
+            let records: u64 = of_head().map(|(_, _, seen)| seen.all_records).sum();
             let mut all: Vec<HotKey> = of_head()
                 .flat_map(|(shard, op, seen)| {
                     let records_per_look = seen.records as f64 / f64::from(seen.looks);
+                    let of_shard = seen.all_records as f64 / records as f64;
                     seen.keys.iter().map(move |key| {
-                        let share = |looks: u32| f64::from(looks) * records_per_look / records as f64;
+                        let share = |looks: u32| f64::from(looks) / f64::from(seen.looks) * of_shard;
                         let seconds = seen.over.as_secs_f64().max(f64::MIN_POSITIVE);
                         HotKey {
                             operator: plan.name(*op).to_owned(),

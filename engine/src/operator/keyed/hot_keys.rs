@@ -21,8 +21,11 @@ pub(super) struct HotKeys {
     counts: Vec<Count>,
     /// How many records were looked at.
     looks: u32,
-    /// How many there were.
+    /// How many there were of late.
     records: u64,
+    /// How many there were in all. Shards halve their counts when each has looked often enough: only what fades nowhere tells what part of all
+    /// records came to which shard.
+    all_records: u64,
     /// How many batches there were: which record of the next one is looked at.
     batches: usize,
     since: Nanos,
@@ -52,9 +55,11 @@ pub struct SeenKeys {
     pub(crate) keys: Vec<Seen>,
     /// How many records were looked at.
     pub(crate) looks: u32,
-    /// How many records there were.
+    /// How many records there were of late.
     pub(crate) records: u64,
-    /// In how long a time.
+    /// How many there were in all.
+    pub(crate) all_records: u64,
+    /// In how long a time those of late came.
     pub(crate) over: Duration,
 }
 
@@ -69,6 +74,7 @@ impl HotKeys {
         self.batches = self.batches.wrapping_add(61);
         let index = self.batches % batch.len();
         self.records += batch.len() as u64;
+        self.all_records += batch.len() as u64;
         self.looks += 1;
         self.count(batch.hashes()[index], batch.key_bytes(index));
         if self.looks == LOOKS_UNTIL_HALVED {
@@ -117,7 +123,13 @@ impl HotKeys {
             })
             .collect();
         keys.sort_by_key(|seen| std::cmp::Reverse(seen.count));
-        SeenKeys { keys, looks: self.looks, records: self.records, over: now.since(self.since) }
+        SeenKeys {
+            keys,
+            looks: self.looks,
+            records: self.records,
+            all_records: self.all_records,
+            over: now.since(self.since),
+        }
     }
 }
 
@@ -130,6 +142,7 @@ mod tests {
         for key in keys {
             hot.looks += 1;
             hot.records += 10;
+            hot.all_records += 10;
             hot.count(KeyHash(key), &[]);
             if hot.looks == LOOKS_UNTIL_HALVED {
                 hot.halve(Nanos(u64::from(hot.looks)));
@@ -173,5 +186,6 @@ mod tests {
         assert_eq!(seen.keys[0].key, "2");
         assert!(seen.keys[1].count < seen.looks / 8, "{seen:?}");
         assert!(seen.looks < LOOKS_UNTIL_HALVED && seen.records == u64::from(seen.looks) * 10, "{seen:?}");
+        assert_eq!(seen.all_records, 200_000);
     }
 }
