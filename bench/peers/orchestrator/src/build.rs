@@ -80,8 +80,9 @@ fn flink(dir: &Path) -> Result<Program, String> {
     }
     said("javac", &["-version"])?;
     said("mvn", &["-version"])?;
+    // Clean, so that no library of an older version is left.
     let mut command = Command::new("mvn");
-    command.args(["--quiet", "--batch-mode", "package"]).current_dir(dir);
+    command.args(["--quiet", "--batch-mode", "clean", "package"]).current_dir(dir);
     let output = command.output().map_err(|error| format!("mvn cannot be started: {error}"))?;
     match output.status.success() {
         true => Ok(Program::Classes(dir.to_owned())),

@@ -1,7 +1,7 @@
 //! Starts a program and reads the line that it prints.
 
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -74,18 +74,19 @@ fn printed(mut command: Command, timeout: Duration) -> Result<String, String> {
     let (out, err) = (reader(child.stdout.take()), reader(child.stderr.take()));
     let ended = wait(&mut child, timeout);
     let (out, err) = (out.join().unwrap_or_default(), err.join().unwrap_or_default());
-    match ended? {
+    let status = ended?;
+    match status.success() {
         true => Ok(out),
-        false => Err(why(&err).unwrap_or_else(|| "it failed and did not say why".to_owned())),
+        false => Err(why(&err).unwrap_or_else(|| format!("it ended with {status} and did not say why"))),
     }
 }
 
-/// What a program that failed said: Java's cause at the bottom of a trace, else the last line.
+/// What a program that failed said: the first line that calls itself an error, Java's cause at the bottom of a trace, else the last line.
 fn why(err: &str) -> Option<String> {
-    let cause = err.lines().rfind(|line| line.starts_with("Caused by: "));
-    cause
-        .or_else(|| err.lines().rfind(|line| !line.trim().is_empty() && !line.starts_with("\tat ")))
-        .map(str::to_owned)
+    let error = err.lines().find(|line| line.starts_with("error: "));
+    let cause = || err.lines().rfind(|line| line.starts_with("Caused by: "));
+    let last = || err.lines().rfind(|line| !line.trim().is_empty() && !line.starts_with("\tat "));
+    error.or_else(cause).or_else(last).map(str::to_owned)
 }
 
 fn reader(from: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
@@ -99,11 +100,11 @@ fn reader(from: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<S
     })
 }
 
-fn wait(child: &mut Child, timeout: Duration) -> Result<bool, String> {
+fn wait(child: &mut Child, timeout: Duration) -> Result<ExitStatus, String> {
     let begin = Instant::now();
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => return Ok(status.success()),
+            Ok(Some(status)) => return Ok(status),
             Ok(None) if begin.elapsed() < timeout => sleep(LOOK_EVERY),
             other => {
                 // It may have ended just now.
@@ -146,6 +147,10 @@ mod tests {
     fn a_failure_says_why() {
         let error = last_line(shell("echo no such work >&2; exit 1"), Duration::from_secs(60)).unwrap_err();
         assert_eq!(error, "no such work");
+        let usage = "echo 'error: no such work' >&2; echo 'For more, try --help' >&2; exit 2";
+        assert_eq!(last_line(shell(usage), Duration::from_secs(60)).unwrap_err(), "error: no such work");
+        let silent = last_line(shell("kill -9 $$"), Duration::from_secs(60)).unwrap_err();
+        assert!(silent.contains("signal: 9"), "{silent}");
         let trace = "echo 'Exception' >&2; echo 'Caused by: disk full' >&2; printf '\\tat x\\n' >&2; exit 1";
         assert_eq!(last_line(shell(trace), Duration::from_secs(60)).unwrap_err(), "Caused by: disk full");
     }
