@@ -12,6 +12,8 @@ mod machine;
 mod memory;
 mod micro;
 mod outcome;
+mod report;
+mod scaling;
 mod spill;
 mod stats;
 mod throughput;
@@ -38,6 +40,10 @@ enum What {
     Checkpoint(checkpoint::CheckpointArgs),
     /// How long records and calls take: percentiles, over time, beside the machine and other ways to ask.
     Latency(latency::LatencyArgs),
+    /// Makes one page with plots of what benchmarks have written.
+    Report(report::ReportArgs),
+    /// Measures one and two shards and the parts of the way, and says what more shards are expected to give.
+    Scaling(scaling::ScalingArgs),
     /// Counts keys whose state is larger than memory.
     Spill(spill::SpillArgs),
     /// Lets keys pass through a state whose entries expire.
@@ -52,6 +58,8 @@ fn main() -> ExitCode {
         What::Batch(args) => batch::run(&args),
         What::Checkpoint(args) => checkpoint::run(&args),
         What::Latency(args) => latency::run(&args),
+        What::Report(args) => report::run(&args),
+        What::Scaling(args) => scaling::run(&args),
         What::Spill(args) => spill::run(&args),
         What::Ttl(args) => ttl::run(&args),
         What::RestoreChild(args) => micro::restore::child(&args),
