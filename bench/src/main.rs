@@ -11,6 +11,8 @@ mod micro;
 mod nexmark;
 mod outcome;
 mod position;
+mod report;
+mod scaling;
 mod spill;
 mod throughput;
 mod ttl;
@@ -40,6 +42,10 @@ enum What {
     Latency(latency::LatencyArgs),
     /// The queries of Nexmark: throughput per core, memory, latency, checkpoints; or their rows beside a reference's.
     Nexmark(nexmark::NexmarkArgs),
+    /// Makes one page with plots of what benchmarks have written.
+    Report(report::ReportArgs),
+    /// Measures one and two shards and the parts of the way, and says what more shards are expected to give.
+    Scaling(scaling::ScalingArgs),
     /// Counts keys whose state is larger than memory.
     Spill(spill::SpillArgs),
     /// Lets keys pass through a state whose entries expire.
@@ -60,6 +66,8 @@ fn main() -> ExitCode {
         What::Latency(args) => latency::run(&args),
         What::Nexmark(args) => nexmark::run(&args),
         What::NexmarkChild(args) => nexmark::child(&args),
+        What::Report(args) => report::run(&args),
+        What::Scaling(args) => scaling::run(&args),
         What::Spill(args) => spill::run(&args),
         What::Ttl(args) => ttl::run(&args),
         What::Works(args) => works::run(&args),

@@ -55,20 +55,27 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn new(args: &Args) -> Result<Settings, Box<dyn Error>> {
-        if !(args.scale > 0.0 && args.scale <= 100.0) {
-            return Err(format!("--scale {} makes no sense; leave it out", args.scale).into());
+    /// # Errors
+    /// They make no sense.
+    pub fn new(rounds: u16, dir: &Path, scale: f64) -> Result<Settings, Box<dyn Error>> {
+        if !(scale > 0.0 && scale <= 100.0) {
+            return Err(format!("--scale {scale} makes no sense; leave it out").into());
         }
-        if !args.dir.is_dir() {
-            return Err(format!("--dir {}: no such directory", args.dir.display()).into());
+        if !dir.is_dir() {
+            return Err(format!("--dir {}: no such directory", dir.display()).into());
         }
         let cores = core_affinity::get_core_ids().unwrap_or_default();
         Ok(Settings {
-            rounds: usize::from(args.rounds),
-            dir: args.dir.clone(),
-            scale: args.scale,
+            rounds: usize::from(rounds),
+            dir: dir.to_owned(),
+            scale,
             cores: cores.into_iter().map(|core| core.id).collect(),
         })
+    }
+
+    /// All cores that this process may use.
+    pub fn cores(&self) -> &[usize] {
+        &self.cores
     }
 
     /// A time, scaled.
@@ -149,7 +156,7 @@ fn known_name(name: &str) -> Result<String, String> {
 /// # Errors
 /// Another benchmark runs, or a measure could not be taken; those before it have been printed.
 pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let settings = Settings::new(args)?;
+    let settings = Settings::new(args.rounds, &args.dir, args.scale)?;
     let _lock = lock::take(&std::env::temp_dir().join("millstream-bench.lock"))?;
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     let machine = machine::describe(&settings.cores);

@@ -35,7 +35,8 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    fn disturbance(&self) -> Option<String> {
+    /// What disturbed it, if anything did.
+    pub fn disturbance(&self) -> Option<String> {
         let (least, greatest) = spread(self.quarters);
         if greatest > least * QUARTERS_MAX {
             return Some(format!("the quarters of a stretch differ, {least:.1} to {greatest:.1} M/s"));
@@ -136,6 +137,24 @@ pub fn of_loops<F: FnMut()>(
     threads: u16,
     make: impl FnOnce() -> F + Send,
 ) -> Result<Stretch, Box<dyn Error>> {
+    of_batches(settings, warm_up, threads, || {
+        let mut work = make();
+        move || {
+            for _ in 0..RECORDS_PER_TURN {
+                work();
+            }
+            RECORDS_PER_TURN
+        }
+    })
+}
+
+/// As [`of_loops`], where each call works on several records and says how many.
+pub fn of_batches<F: FnMut() -> u64>(
+    settings: &Settings,
+    warm_up: WarmUp,
+    threads: u16,
+    make: impl FnOnce() -> F + Send,
+) -> Result<Stretch, Box<dyn Error>> {
     let tally = Tally::new(1);
     let stop = Arc::new(AtomicBool::new(false));
     let core = settings.cores_for(1)?[0];
@@ -144,10 +163,7 @@ pub fn of_loops<F: FnMut()>(
             pin(core)?;
             let mut work = make();
             while !stop.load(Ordering::Relaxed) {
-                for _ in 0..RECORDS_PER_TURN {
-                    work();
-                }
-                tally.add(0, RECORDS_PER_TURN);
+                tally.add(0, work());
             }
             Ok(())
         });
@@ -199,6 +215,40 @@ pub fn beside(ours: &[Stretch], what: &str, reference: &[Stretch]) -> String {
         ratio(|stretch| stretch.rate),
         ratio(Stretch::rate_of_processor)
     )
+}
+
+/// What several stretches of one thing come to.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    /// Million records per second: the median of the stretches that count, those that nothing disturbed.
+    pub median: f64,
+    pub spread: (f64, f64),
+    /// Said where all were disturbed: then all count, and say little.
+    pub disturbed: Option<String>,
+    /// How many do not count.
+    pub left_out: usize,
+}
+
+impl Rates {
+    pub fn of(stretches: &[Stretch]) -> Rates {
+        let disturbances: Vec<Option<String>> = stretches.iter().map(Stretch::disturbance).collect();
+        let all = disturbances.iter().all(Option::is_some);
+        let counted = || {
+            let with = stretches.iter().zip(&disturbances);
+            with.filter(|(_, disturbed)| all || disturbed.is_none()).map(|(stretch, _)| stretch.rate)
+        };
+        Rates {
+            median: median(counted()),
+            spread: spread(counted()),
+            left_out: stretches.len() - counted().count(),
+            disturbed: if all { disturbances.into_iter().flatten().next() } else { None },
+        }
+    }
+
+    /// Nanoseconds per record of one thread.
+    pub fn nanos(&self) -> f64 {
+        1e3 / self.median
+    }
 }
 
 /// Stretches of two things, by turns.
@@ -271,6 +321,17 @@ mod tests {
         assert_eq!(stretch([10.0, 11.0, 10.5, 12.9], 1.0).disturbance(), None);
         assert!(stretch([10.0, 11.0, 10.5, 13.1], 1.0).disturbance().unwrap().contains("quarters"));
         assert!(stretch([10.0, 10.0, 10.0, 10.0], 0.6).disturbance().unwrap().contains("60 %"));
+    }
+
+    #[test]
+    fn disturbed_stretches_are_not_averaged_in() {
+        let of = |rate, share| Stretch { rate, ..stretch([rate; 4], share) };
+        let rates = Rates::of(&[of(10.0, 1.0), of(2.0, 0.3), of(8.0, 1.0), of(9.0, 1.0)]);
+        assert_eq!((rates.median, rates.spread, rates.left_out), (9.0, (8.0, 10.0), 1));
+        assert!(rates.disturbed.is_none());
+        let all = Rates::of(&[of(4.0, 0.5), of(2.0, 0.3)]);
+        assert_eq!((all.median, all.left_out), (3.0, 0));
+        assert!(all.disturbed.unwrap().contains("50 %"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use super::recorder::merged;
+use crate::report::model;
 use crate::stats::median;
 
 /// The percentiles that are shown.
@@ -113,35 +114,37 @@ impl Series {
         row
     }
 
-    fn to_json(&self) -> Value {
+    /// As it is written and shown.
+    pub fn to_model(&self) -> model::Series {
         let total = self.total();
-        let percentiles: serde_json::Map<String, Value> = PERCENTILES
+        let percentiles = PERCENTILES
             .iter()
-            .map(|(name, quantile)| (name.to_string(), json!(micros_of(&total, *quantile))))
-            .collect();
-        let seconds = self.seconds.iter().map(|second| {
-            json!({
-                "p50_us": micros_of(&second.histogram, 0.5),
-                "p99_us": micros_of(&second.histogram, 0.99),
-                "max_us": micros_of(&second.histogram, 1.0),
-                "records": second.histogram.len(),
-                "disturbed": second.disturbed,
-            })
+            .map(|(name, quantile)| (name.to_string(), json!(micros_of(&total, *quantile))));
+        let seconds = self.seconds.iter().map(|second| model::Second {
+            p50_us: known(micros_of(&second.histogram, 0.5)),
+            p99_us: known(micros_of(&second.histogram, 0.99)),
+            max_us: known(micros_of(&second.histogram, 1.0)),
+            records: second.histogram.len(),
+            disturbed: second.disturbed.clone(),
         });
-        let values = total.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()));
-        json!({
-            "label": self.label,
-            "percentiles_us": percentiles,
-            "max_us": micros_of(&total, 1.0),
-            "median_of_seconds_p99_us": self.median_of_seconds(0.99),
-            "records": total.len(),
-            "all_disturbed": self.all_disturbed(),
-            "seconds": seconds.collect::<Vec<_>>(),
-            "checkpoints_at_s": self.checkpoints,
-            "notes": self.notes,
-            "histogram_ns": values.collect::<Vec<_>>(),
-        })
+        let steps = total.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()));
+        model::Series {
+            label: self.label.clone(),
+            percentiles_us: percentiles.collect(),
+            max_us: known(micros_of(&total, 1.0)),
+            median_of_seconds_p99_us: known(self.median_of_seconds(0.99)),
+            records: total.len(),
+            all_disturbed: self.all_disturbed(),
+            seconds: seconds.collect(),
+            checkpoints_at_s: self.checkpoints.clone(),
+            notes: self.notes.clone(),
+            histogram_ns: steps.collect(),
+        }
     }
+}
+
+fn known(value: f64) -> Option<f64> {
+    Some(value).filter(|value| value.is_finite())
 }
 
 /// Of a histogram of nanoseconds.
@@ -169,11 +172,15 @@ impl Verdict {
         self.value < self.below
     }
 
-    fn to_json(&self) -> Value {
-        json!({
-            "what": self.what, "value": self.value, "unit": self.unit, "below": self.below, "met": self.met(),
-            "disturbed": self.disturbed,
-        })
+    fn to_model(&self) -> model::Verdict {
+        model::Verdict {
+            text: self.to_string(),
+            value: known(self.value),
+            unit: self.unit.to_owned(),
+            below: self.below,
+            met: self.met(),
+            disturbed: self.disturbed,
+        }
     }
 }
 
@@ -203,15 +210,15 @@ impl Group {
         self.series.iter().find(|series| series.label == label)
     }
 
-    /// For programs.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "title": self.title,
-            "notes": self.notes,
-            "series": self.series.iter().map(Series::to_json).collect::<Vec<_>>(),
-            "verdicts": self.verdicts.iter().map(Verdict::to_json).collect::<Vec<_>>(),
-            "raw": self.raw,
-        })
+    /// As it is written and shown.
+    pub fn to_model(&self) -> model::Group {
+        model::Group {
+            title: self.title.clone(),
+            notes: self.notes.clone(),
+            series: self.series.iter().map(Series::to_model).collect(),
+            verdicts: self.verdicts.iter().map(Verdict::to_model).collect(),
+            raw: self.raw.clone(),
+        }
     }
 }
 
@@ -258,9 +265,9 @@ pub mod tests {
         assert!(is_about(series.micros(1.0), 100.0), "{}", series.micros(1.0));
         assert!(is_about(series.median_of_seconds(0.5), 50.0));
         assert!(series.row().contains("1 of 3 s disturbed and left out"), "{}", series.row());
-        let json = series.to_json();
-        assert_eq!(json["seconds"][1]["disturbed"], "a compiler");
-        assert_eq!(json["records"], 200);
+        let written = series.to_model();
+        assert_eq!(written.seconds[1].disturbed.as_deref(), Some("a compiler"));
+        assert_eq!((written.records, written.disturbed()), (200, 1));
     }
 
     #[test]
@@ -268,7 +275,7 @@ pub mod tests {
         let series = series("s", vec![second([5], Some("x")), second([7], Some("y"))]);
         assert_eq!(series.total().len(), 2);
         assert!(series.row().contains("DISTURBED throughout"));
-        assert_eq!(series.to_json()["all_disturbed"], true);
+        assert!(series.to_model().all_disturbed);
     }
 
     #[test]

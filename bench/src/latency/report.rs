@@ -1,40 +1,32 @@
 //! What a run has to tell: as it goes, as a file for programs, as a page.
 
 use std::error::Error;
-use std::fs::OpenOptions;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::figures::Group;
-use super::page;
+use crate::report::model::{Kind, Run};
+use crate::report::output::Output;
+use crate::report::page;
+use crate::report::read::Source;
 
 /// The groups so far, and where they go in the end.
 pub struct Report {
     groups: Vec<Group>,
     prints: bool,
-    json: Option<PathBuf>,
-    html: Option<PathBuf>,
+    json: Option<Output>,
+    html: Option<Output>,
 }
 
 impl Report {
-    /// A report into these files, which are opened now: nobody waits for a measurement that cannot be written.
+    /// A report into these files.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn new(json: Option<&Path>, html: Option<&Path>) -> Result<Report, String> {
-        for (flag, path) in [("--json", json), ("--html", html)] {
-            let Some(path) = path else { continue };
-            let opened = OpenOptions::new().create(true).append(true).open(path);
-            opened.map_err(|error| {
-                format!(
-                    "{flag} {}: cannot be written: {error}; name a file in a directory that is there",
-                    path.display()
-                )
-            })?;
-        }
-        let owned = |path: Option<&Path>| path.map(Path::to_owned);
-        Ok(Report { groups: Vec::new(), prints: true, json: owned(json), html: owned(html) })
+        let (json, html) = (Output::open("--json", json)?, Output::open("--html", html)?);
+        Ok(Report { groups: Vec::new(), prints: true, json, html })
     }
 
     /// One that prints nothing.
@@ -62,26 +54,24 @@ impl Report {
     /// # Errors
     /// One cannot be written.
     pub fn write(&self, machine: &Value) -> Result<(), Box<dyn Error>> {
-        if let Some(path) = &self.json {
-            let groups: Vec<Value> = self.groups.iter().map(Group::to_json).collect();
-            let all = json!({ "machine": machine, "groups": groups });
-            write(path, &format!("{all:#}\n"))?;
+        let groups = self.groups.iter().map(Group::to_model).collect();
+        let run = Run { groups, ..Run::of_this_process(Kind::Latency, machine)? };
+        if let Some(json) = &self.json {
+            json.write_run(&run)?;
         }
-        if let Some(path) = &self.html {
-            write(path, &page::page(machine, &self.groups))?;
+        if let Some(html) = &self.html {
+            html.write(&page::page("Millstream: latency", &[Source { file: "this run".to_owned(), run }]))?;
         }
         Ok(())
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::figures::tests::{second, series};
     use super::*;
+    use crate::machine;
+    use crate::report::read::parse;
 
     #[test]
     fn files_that_cannot_be_written_are_told_before_anything_is_measured() {
@@ -92,17 +82,16 @@ mod tests {
     }
 
     #[test]
-    fn both_files_hold_what_was_measured() {
+    fn both_files_hold_what_was_measured_and_the_report_reads_them() {
         let dir = tempfile::tempdir().unwrap();
         let (json, html) = (dir.path().join("figures.json"), dir.path().join("figures.html"));
         let mut report = Report::new(Some(&json), Some(&html)).unwrap();
         report.prints = false;
         let measured = series("spin", vec![second([3, 5], None)]);
         report.add(Group { title: "a title".to_owned(), series: vec![measured], ..Group::default() });
-        report.write(&json!({ "cpu": "of a test" })).unwrap();
-        let figures: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
-        assert_eq!(figures["groups"][0]["series"][0]["records"], 2);
-        assert_eq!(figures["machine"]["cpu"], "of a test");
+        report.write(&machine::describe(&[0, 1])).unwrap();
+        let run = parse(&std::fs::read_to_string(json).unwrap()).unwrap();
+        assert_eq!((run.kind, run.groups[0].series[0].records), (Kind::Latency, 2));
         assert!(std::fs::read_to_string(html).unwrap().contains("a title"));
     }
 }

@@ -20,7 +20,6 @@ use super::schedule::Schedule;
 use super::settings::{ChildArgs, RunArgs};
 use crate::clock::processor_nanos;
 use crate::machine::{self, NANOS_PER_TICK};
-use crate::memory::peak_resident_bytes;
 use crate::stats::median;
 
 /// Runs queries one after the other; prints a line for each.
@@ -100,7 +99,7 @@ fn measure(query: &Query, args: &ChildArgs) -> Result<Value, Box<dyn Error>> {
         "events_per_second": per_second,
         "events_per_second_and_core": per_second / cores_used,
         "cores_used": cores_used,
-        "peak_memory_bytes": peak_resident_bytes(),
+        "peak_memory_bytes": machine::peak_memory_bytes(),
         "latency_ns": latencies.recorded().map(|recorded| json!({
             "p50": recorded.value_at_quantile(0.5),
             "p90": recorded.value_at_quantile(0.9),

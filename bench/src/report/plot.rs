@@ -1,6 +1,8 @@
-//! Line plots as SVG: just what the page of this benchmark needs.
+//! Line plots as SVG, as elements of a page: colours are the page's.
 
 use std::fmt::Write as _;
+
+use super::html::{color, escaped};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 380.0;
@@ -10,10 +12,6 @@ const TOP: f64 = 34.0;
 const BOTTOM: f64 = 50.0;
 /// The height of a line of the legend, which lies below the plot.
 const LEGEND: f64 = 18.0;
-
-/// Told apart by most people who do not see all colours (Okabe and Ito's).
-const COLORS: [&str; 8] =
-    ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933"];
 
 /// Whether equal steps are equal distances or equal factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,16 +53,24 @@ impl Axis {
         }
     }
 
-    /// From 0 to that, with some ten ticks at whole numbers.
-    pub fn from_zero(label: &str, to: u32) -> Axis {
-        let to = to.max(1);
-        let step = to.div_ceil(10);
-        let ticks = (0..=to / step).map(|tick| (f64::from(tick * step), (tick * step).to_string())).collect();
-        Axis { label: label.to_owned(), scale: Scale::Linear, from: 0.0, to: f64::from(to), ticks }
+    /// From 0 to that, with some ten ticks at round numbers.
+    pub fn from_zero(label: &str, to: f64) -> Axis {
+        let to = if to.is_finite() && to > 0.0 { to } else { 1.0 };
+        let step = round_up(to / 10.0);
+        let ticks = (0..).map(|tick| f64::from(tick) * step).take_while(|place| *place <= to * 1.0001);
+        let ticks = ticks.map(|place| (place, number(place))).collect();
+        Axis { label: label.to_owned(), scale: Scale::Linear, from: 0.0, to, ticks }
+    }
+
+    /// From 1 to the first power of two that is not less than that, and to 2 at least.
+    pub fn doublings(label: &str, to: u16) -> Axis {
+        let last = f64::from(to.max(2)).log2().ceil() as i32;
+        let ticks = (0..=last).map(|power| 2f64.powi(power)).map(|place| (place, number(place))).collect();
+        Axis { label: label.to_owned(), scale: Scale::Log, from: 1.0, to: 2f64.powi(last), ticks }
     }
 
     /// Where a value lies, from 0 to 1; what is beyond an end lies at it.
-    fn place(&self, value: f64) -> f64 {
+    pub fn place(&self, value: f64) -> f64 {
         let part = match self.scale {
             Scale::Linear => (value - self.from) / (self.to - self.from),
             Scale::Log => (value.max(f64::MIN_POSITIVE) / self.from).log10() / (self.to / self.from).log10(),
@@ -80,6 +86,8 @@ pub struct Line {
     pub points: Vec<Point>,
     /// Places on the horizontal axis that are marked in the line's colour.
     pub marks: Vec<f64>,
+    /// It is no measurement, but what is expected.
+    pub dashed: bool,
 }
 
 /// A point of a line.
@@ -101,25 +109,25 @@ pub struct Plot {
 }
 
 impl Plot {
-    /// As an element of a page, or a file of its own.
+    /// As an element of a page.
     pub fn to_svg(&self) -> String {
         let height = HEIGHT + LEGEND * self.lines.len() as f64;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-             font-family=\"sans-serif\" font-size=\"12\" role=\"img\">\n<title>{title}</title>\n\
-             <text x=\"{LEFT}\" y=\"20\" font-size=\"14\">{title}</text>\n",
+             role=\"img\">\n<title>{title}</title>\n<text x=\"{LEFT}\" y=\"20\" class=\"title\">{title}</text>\n",
             title = escaped(&self.title)
         );
         self.draw_axes(&mut svg);
         for (number, line) in self.lines.iter().enumerate() {
-            self.draw_line(&mut svg, line, COLORS[number % COLORS.len()]);
+            self.draw_line(&mut svg, line, &color(number));
             let y = HEIGHT + LEGEND * number as f64;
             let _ = writeln!(
                 svg,
-                "<rect x=\"{LEFT}\" y=\"{y}\" width=\"24\" height=\"4\" fill=\"{}\"/>\n<text x=\"{}\" y=\"{}\">{}</text>",
-                COLORS[number % COLORS.len()],
+                "<path d=\"M{LEFT},{y}h24\" class=\"{}\" style=\"stroke:{};stroke-width:4\"/>\n<text x=\"{}\" y=\"{}\">{}</text>",
+                line.class(),
+                color(number),
                 LEFT + 32.0,
-                y + 6.0,
+                y + 4.0,
                 escaped(&line.label)
             );
         }
@@ -141,7 +149,7 @@ impl Plot {
             let x = self.x_of(*value);
             let _ = writeln!(
                 svg,
-                "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\" stroke=\"#ddd\"/>\
+                "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\" class=\"grid\"/>\
                  <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 bottom + 16.0,
                 escaped(words)
@@ -151,7 +159,7 @@ impl Plot {
             let y = self.y_of(*value);
             let _ = writeln!(
                 svg,
-                "<line x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\" stroke=\"#ddd\"/>\
+                "<line x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\" class=\"grid\"/>\
                  <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 LEFT - 6.0,
                 y + 4.0,
@@ -160,7 +168,7 @@ impl Plot {
         }
         let _ = writeln!(
             svg,
-            "<path d=\"M{LEFT},{TOP}V{bottom}H{right}\" fill=\"none\" stroke=\"#333\"/>\n\
+            "<path d=\"M{LEFT},{TOP}V{bottom}H{right}\" class=\"axis\"/>\n\
              <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n\
              <text transform=\"translate(16,{:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
             f64::midpoint(LEFT, right),
@@ -177,39 +185,64 @@ impl Plot {
         let path: Vec<String> = shown().filter(|point| !point.aside).map(place).collect();
         let _ = writeln!(
             svg,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.6\"/>",
-            path.join(" ")
+            "<polyline points=\"{}\" class=\"{}\" style=\"stroke:{color}\"/>",
+            path.join(" "),
+            line.class()
         );
+        // A line of one point is none.
+        if let [lone] = path.as_slice()
+            && let Some((x, y)) = lone.split_once(',')
+        {
+            let _ = writeln!(svg, "<circle cx=\"{x}\" cy=\"{y}\" r=\"3\" style=\"fill:{color}\"/>");
+        }
         for point in shown().filter(|point| point.aside) {
             let (x, y) = (self.x_of(point.x), self.y_of(point.y));
             let _ = writeln!(
                 svg,
-                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"none\" stroke=\"{color}\"/>"
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" class=\"line\" style=\"stroke:{color}\"/>"
             );
         }
         for mark in line.marks.iter().filter(|mark| mark.is_finite()) {
             let (x, bottom) = (self.x_of(*mark), HEIGHT - BOTTOM);
             let _ = writeln!(
                 svg,
-                "<line x1=\"{x:.1}\" y1=\"{bottom}\" x2=\"{x:.1}\" y2=\"{:.1}\" stroke=\"{color}\"/>",
+                "<line x1=\"{x:.1}\" y1=\"{bottom}\" x2=\"{x:.1}\" y2=\"{:.1}\" style=\"stroke:{color}\"/>",
                 bottom - 8.0
             );
         }
     }
 }
 
-/// A number as briefly as it can be read.
-fn number(value: f64) -> String {
-    match value {
-        value if value >= 1e6 => format!("{} M", value / 1e6),
-        value if value >= 1e3 => format!("{} k", value / 1e3),
-        value => value.to_string(),
-    }
+/// The least of 1, 2 and 5 times a power of ten that is not less.
+fn round_up(value: f64) -> f64 {
+    let power = 10f64.powf(value.log10().floor());
+    let times = [1.0, 2.0, 5.0, 10.0].into_iter().find(|times| times * power >= value * 0.9999);
+    times.unwrap_or(10.0) * power
 }
 
-/// Text that may stand in a page or a plot.
-pub fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// A number as briefly as it can be read: three digits, and a letter for the power of ten.
+pub fn number(value: f64) -> String {
+    let (scaled, letter) = match value.abs() {
+        size if size >= 1e9 => (value / 1e9, " G"),
+        size if size >= 1e6 => (value / 1e6, " M"),
+        size if size >= 1e3 => (value / 1e3, " k"),
+        _ => (value, ""),
+    };
+    let digits = match scaled.abs() {
+        size if size >= 100.0 || size == 0.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        size => (2 - size.log10().floor() as i32).clamp(0, 9) as usize,
+    };
+    let text = format!("{scaled:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}{letter}")
+}
+
+impl Line {
+    fn class(&self) -> &'static str {
+        if self.dashed { "line dashed" } else { "line" }
+    }
 }
 
 #[cfg(test)]
@@ -253,7 +286,7 @@ pub mod tests {
         let values: Vec<f64> = lines.iter().flat_map(|line| &line.points).map(|point| point.y).collect();
         Plot {
             title: "a < b & \"c\"".to_owned(),
-            x: Axis::from_zero("s", 3),
+            x: Axis::from_zero("s", 3.0),
             y: Axis::log("us", values),
             lines,
         }
@@ -268,7 +301,7 @@ pub mod tests {
             point(2.0, 0.0),
             Point { aside: true, ..point(3.0, 4000.0) },
         ];
-        let line = Line { label: "<x>".to_owned(), points, marks: vec![0.5, f64::NAN] };
+        let line = Line { label: "<x>".to_owned(), points, marks: vec![0.5, f64::NAN], dashed: true };
         let svg = plot(vec![line]).to_svg();
         assert_well_formed(&svg);
         assert_eq!(svg.matches("<circle").count(), 1);
@@ -290,10 +323,35 @@ pub mod tests {
     }
 
     #[test]
-    fn linear_axes_have_whole_ticks() {
-        let axis = Axis::from_zero("s", 60);
-        assert_eq!(axis.ticks.len(), 11);
+    fn linear_axes_have_round_ticks() {
+        let axis = Axis::from_zero("s", 60.0);
+        assert_eq!(
+            axis.ticks.iter().map(|(_, words)| words.as_str()).collect::<Vec<_>>(),
+            ["0", "10", "20", "30", "40", "50", "60"]
+        );
         assert_eq!(axis.place(15.0), 0.25);
-        assert_eq!(Axis::from_zero("s", 0).to, 1.0);
+        assert_eq!(Axis::from_zero("s", 0.0).to, 1.0);
+        assert_eq!(Axis::from_zero("s", f64::NAN).to, 1.0);
+        assert_eq!(Axis::from_zero("events", 87.0e6).ticks[1].1, "10 M");
+    }
+
+    #[test]
+    fn shards_double_from_tick_to_tick() {
+        let axis = Axis::doublings("shards", 48);
+        assert_eq!((axis.from, axis.to, axis.ticks.len()), (1.0, 64.0, 7));
+        assert_eq!(axis.place(8.0), 0.5);
+        assert_eq!(Axis::doublings("shards", 1).to, 2.0);
+    }
+
+    #[test]
+    fn numbers_are_brief() {
+        let shown = [0.0, 0.001, 0.25, 1.0, 12.34, 999.0, 1500.0, 81_250_000.0, 2.0e9].map(number);
+        assert_eq!(shown, ["0", "0.001", "0.25", "1", "12.3", "999", "1.5 k", "81.2 M", "2 G"]);
+    }
+
+    #[test]
+    fn a_line_of_one_point_is_seen() {
+        let line = Line { points: vec![point(1.0, 10.0)], ..Line::default() };
+        assert_eq!(plot(vec![line]).to_svg().matches("<circle").count(), 1);
     }
 }
