@@ -5,7 +5,9 @@
 mod calendar;
 mod check;
 mod chosen;
+mod full_bid;
 mod generator;
+mod level;
 mod measure;
 mod money;
 mod output;

@@ -11,7 +11,6 @@
 
 mod auction;
 mod bid;
-#[allow(dead_code, reason = "for the queries that look at channels")]
 mod channel;
 mod config;
 mod event;
