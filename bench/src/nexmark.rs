@@ -5,6 +5,7 @@
 mod calendar;
 mod check;
 mod chosen;
+mod distinct;
 mod full_bid;
 mod generator;
 mod level;

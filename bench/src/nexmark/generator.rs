@@ -23,6 +23,7 @@ mod text;
 
 pub use auction::Auction;
 pub use bid::Bid;
+pub use channel::Channel;
 pub use config::Config;
 pub use event::{Draft, Event};
 pub use person::Person;

@@ -12,7 +12,11 @@ mod q08;
 mod q09;
 mod q10;
 mod q11;
+mod q12;
+mod q13;
 mod q14;
+mod q15;
+mod q16;
 mod q17;
 mod q18;
 mod q19;
@@ -37,7 +41,11 @@ pub const ALL: &[Query] = &[
     q09::QUERY,
     q10::QUERY,
     q11::QUERY,
+    q12::QUERY,
+    q13::QUERY,
     q14::QUERY,
+    q15::QUERY,
+    q16::QUERY,
     q17::QUERY,
     q18::QUERY,
     q19::QUERY,

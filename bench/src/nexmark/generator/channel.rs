@@ -51,7 +51,6 @@ pub(super) fn draw_channel(random: &mut Random) -> Channel {
     Channel(number.cast_unsigned())
 }
 
-#[allow(dead_code, reason = "for the queries that group by channels")]
 impl Channel {
     /// The one with this number, of those that [`number`](Channel::number) gives.
     #[inline]
