@@ -5,7 +5,10 @@
 mod calendar;
 mod check;
 mod chosen;
+mod distinct;
+mod full_bid;
 mod generator;
+mod level;
 mod measure;
 mod money;
 mod output;

@@ -16,6 +16,17 @@ impl Day {
         Day(date_time.div_euclid(MS_PER_MINUTE * MINUTES_PER_DAY))
     }
 
+    /// The one with this number.
+    pub fn numbered(number: i64) -> Day {
+        Day(number)
+    }
+
+    /// How many days it is after the first one of 1970.
+    #[inline(always)]
+    pub fn number(self) -> i64 {
+        self.0
+    }
+
     /// Year, month and day, in the calendar of today, by the algorithm of Howard Hinnant (chrono-compatible low-level date algorithms): years that
     /// begin in March have their odd day at the end.
     fn date(self) -> (i64, i64, i64) {
@@ -50,6 +61,12 @@ impl Minute {
     #[inline(always)]
     pub fn of(date_time: i64) -> Minute {
         Minute(date_time.div_euclid(MS_PER_MINUTE).rem_euclid(MINUTES_PER_DAY))
+    }
+
+    /// Its hour, from 0 on.
+    #[inline(always)]
+    pub fn hour(self) -> i64 {
+        self.0 / 60
     }
 }
 

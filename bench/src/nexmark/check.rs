@@ -8,14 +8,19 @@ use std::time::Duration;
 
 use millstream::prelude::*;
 use millstream::testing::golden::Once;
+use millstream::time::VirtualClock;
 
 use super::generator::{Config, Event};
 use super::output::Output;
 use super::query::{Input, Query, Rows};
-use super::stops::Stops;
+use super::stops::{self, Stops};
 
 /// How often checkpoints are counted.
 const LOOK_EVERY: Duration = Duration::from_micros(500);
+/// How far the clock of a run that goes by it moves between two looks: windows close all the time.
+const TURN: Duration = Duration::from_secs(1);
+/// How far it moves at the end: further than any window is long.
+const TURN_AT_END: Duration = Duration::from_secs(60);
 /// So many rows that differ are shown.
 const SHOWN_MAX: usize = 3;
 
@@ -51,7 +56,9 @@ pub fn check(query: &Query, way: &Way, dir: &Path) -> Result<Agreed, String> {
     let of_query = |what: &dyn std::fmt::Display| format!("q{}: {what}", query.number);
     let state =
         tempfile::tempdir_in(dir).map_err(|error| of_query(&format!("{}: {error}", dir.display())))?;
-    let stops = Arc::new(Stops::on_the_way(way.events, way.fails));
+    let stops = Stops::on_the_way(way.events, way.fails);
+    let mut hands = query.goes_by_the_clock().then(Hands::default);
+    let stops = Arc::new(if hands.is_some() { stops.holding_ends() } else { stops });
     let input = Input {
         config: way.config,
         events: way.events,
@@ -69,9 +76,17 @@ pub fn check(query: &Query, way: &Way, dir: &Path) -> Result<Agreed, String> {
         .state_dir(state.path().join("state"))
         .checkpoint_interval(way.checkpoint_interval)
         .restart(RestartStrategy::fixed_delay(1, Duration::ZERO));
+    let job = match &hands {
+        Some(hands) => job.clock(hands.clock.clone()),
+        None => job,
+    };
     let handle = job.spawn(move |flow| build(flow, &input, &output)).map_err(|error| of_query(&error))?;
     while !handle.status().is_over() {
-        stops.tell(handle.metrics().checkpoints.last_epoch);
+        let newest = handle.metrics().checkpoints.last_epoch;
+        stops.tell(newest);
+        if let Some(hands) = &mut hands {
+            hands.turn(newest, &stops, way.shards);
+        }
         sleep(LOOK_EVERY);
     }
     let summary = handle.wait().map_err(|error| of_query(&error))?;
@@ -89,6 +104,42 @@ pub fn check(query: &Query, way: &Way, dir: &Path) -> Result<Agreed, String> {
     let expected = query.rows.that_count((query.reference)(&events(&way.config, way.events)));
     compare(&shown, &expected).map_err(|difference| of_query(&difference))?;
     Ok(Agreed { rows: shown.len(), checkpoints, restarts })
+}
+
+/// Moves the clock of a run that goes by it.
+struct Hands {
+    clock: VirtualClock,
+    /// What it does at the end, the next one last: moves on, so that the windows of all records close, and lets go.
+    at_end: Vec<fn(&VirtualClock, &Stops)>,
+    /// The number of the checkpoint after which it does that; none before all readers have come to the end.
+    enough: Option<u64>,
+}
+
+impl Default for Hands {
+    fn default() -> Self {
+        Hands {
+            clock: VirtualClock::new(),
+            at_end: vec![|_, stops| stops.let_go(), |clock, _| clock.advance(TURN_AT_END)],
+            enough: None,
+        }
+    }
+}
+
+impl Hands {
+    fn turn(&mut self, newest: u64, stops: &Stops, partitions: u16) {
+        self.clock.advance(TURN);
+        match self.enough {
+            None if stops.all_at_end(partitions) => self.enough = Some(newest + stops::CHECKPOINTS),
+            // What was at the operators when the checkpoint before it began has been handled.
+            Some(enough) if newest >= enough => {
+                if let Some(step) = self.at_end.pop() {
+                    step(&self.clock, stops);
+                }
+                self.enough = Some(newest + stops::CHECKPOINTS);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The lines of the files that were committed to a directory; none where there is no directory.
@@ -109,16 +160,24 @@ fn lines_of(dir: &Path) -> Result<Vec<String>, std::io::Error> {
 impl Rows {
     /// The rows that count, sorted.
     pub fn that_count(self, rows: Vec<String>) -> Vec<String> {
+        let split = |row: String| match row.split_once('\t') {
+            Some((key, value)) => (key.to_owned(), value.to_owned()),
+            None => (row, String::new()),
+        };
         let mut rows = match self {
             Rows::All => rows,
             Rows::LastOfKey => {
-                let split = |row: String| match row.split_once('\t') {
-                    Some((key, value)) => (key.to_owned(), value.to_owned()),
-                    None => (row, String::new()),
-                };
                 let last: BTreeMap<String, String> = rows.into_iter().map(split).collect();
                 let there = last.into_iter().filter(|(_, value)| !value.is_empty());
                 there.map(|(key, value)| format!("{key}\t{value}")).collect()
+            }
+            Rows::SumOfKey => {
+                let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+                for (key, value) in rows.into_iter().map(split) {
+                    // What is no number is found as one that is missing.
+                    *sums.entry(key).or_default() += value.parse::<i64>().unwrap_or(0);
+                }
+                sums.iter().map(|(key, sum)| format!("{key}\t{sum}")).collect()
             }
         };
         rows.sort_unstable();
@@ -164,6 +223,12 @@ mod tests {
         let all = rows(&["b\t1", "a\t1", "a\t2", "c\t1", "c\t"]);
         assert_eq!(Rows::LastOfKey.that_count(all.clone()), rows(&["a\t2", "b\t1"]));
         assert_eq!(Rows::All.that_count(all).len(), 5);
+    }
+
+    #[test]
+    fn of_a_key_the_numbers_are_summed() {
+        let all = rows(&["b\t1", "a\t1", "a\t2"]);
+        assert_eq!(Rows::SumOfKey.that_count(all), rows(&["a\t3", "b\t1"]));
     }
 
     #[test]

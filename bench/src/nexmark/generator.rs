@@ -11,7 +11,6 @@
 
 mod auction;
 mod bid;
-#[allow(dead_code, reason = "for the queries that look at channels")]
 mod channel;
 mod config;
 mod event;
@@ -24,6 +23,7 @@ mod text;
 
 pub use auction::Auction;
 pub use bid::Bid;
+pub use channel::Channel;
 pub use config::Config;
 pub use event::{Draft, Event};
 pub use person::Person;

@@ -68,7 +68,8 @@ fn measure(query: &Query, args: &ChildArgs) -> Result<Value, Box<dyn Error>> {
     let events = run.events.unwrap_or(EVENTS_MEASURED);
     let (config, pace) = (run.config(), run.rate.map(Pace::of));
     let after_ms = if query.waits_for_the_watermark() { super::query::OUT_OF_ORDER_MAX.0 } else { 0 };
-    let schedule = pace.clone().map(|pace| Schedule::of(pace, config, after_ms));
+    let due = pace.clone().filter(|_| !query.goes_by_the_clock());
+    let schedule = due.map(|pace| Schedule::of(pace, config, after_ms));
     let latencies = Arc::new(Latencies::by(schedule));
     let output = Output::nowhere(latencies.clone(), dir.path().join("files"));
     let input = Input { config, events, shards: run.shards, pace, stops: None };

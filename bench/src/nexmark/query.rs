@@ -29,6 +29,11 @@ impl Query {
     pub fn waits_for_the_watermark(&self) -> bool {
         matches!(self.number, 5..=8 | 11)
     }
+
+    /// Whether its rows come by the clock of the machine.
+    pub fn goes_by_the_clock(&self) -> bool {
+        self.number == 12
+    }
 }
 
 /// Which rows count where those of two runs are compared.
@@ -39,6 +44,8 @@ pub enum Rows {
     /// Of each key the last one, since a later one takes the place of one before. The key is what stands before the first tab; a row with nothing
     /// behind it takes the one before away.
     LastOfKey,
+    /// Of each key the sum of the numbers behind the tab: how they are shared out to rows depends on the clock.
+    SumOfKey,
 }
 
 /// How far events may be out of order: what the published tables say.

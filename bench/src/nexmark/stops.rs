@@ -1,7 +1,9 @@
 //! Two stops on the way of a run that is to show that checkpoints and failures change nothing: at each, readers wait until checkpoints hold what
 //! came before.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use millstream::source::SourceError;
@@ -17,10 +19,14 @@ pub struct Stops {
     enough: AtomicU64,
     /// Whether the failure is still to come.
     fails: AtomicBool,
+    /// Readers that have come to the end do not say so before they are let go.
+    holds_ends: AtomicBool,
+    /// The partitions of which the readers have come to the end.
+    at_end: Mutex<BTreeSet<u64>>,
 }
 
 /// So many checkpoints are waited for, so that one of them began after all readers had stopped.
-const CHECKPOINTS: u64 = 2;
+pub const CHECKPOINTS: u64 = 2;
 
 impl Stops {
     /// How often a reader that waits looks again.
@@ -33,7 +39,30 @@ impl Stops {
             newest: AtomicU64::new(0),
             enough: AtomicU64::new(0),
             fails: AtomicBool::new(fails),
+            holds_ends: AtomicBool::new(false),
+            at_end: Mutex::default(),
         }
+    }
+
+    /// Readers wait at the end, too, until [`let_go`](Stops::let_go).
+    pub fn holding_ends(self) -> Stops {
+        Stops { holds_ends: AtomicBool::new(true), ..self }
+    }
+
+    /// Readers may end.
+    pub fn let_go(&self) {
+        self.holds_ends.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the reader of a partition, which has come to the end, may say so.
+    pub fn may_end(&self, partition: u64) -> bool {
+        self.at_end.lock().unwrap_or_else(PoisonError::into_inner).insert(partition);
+        !self.holds_ends.load(Ordering::Relaxed)
+    }
+
+    /// Whether the readers of so many partitions, all that there are, have come to the end.
+    pub fn all_at_end(&self, partitions: u16) -> bool {
+        self.at_end.lock().unwrap_or_else(PoisonError::into_inner).len() == usize::from(partitions)
     }
 
     /// Tells the number of the newest checkpoint.

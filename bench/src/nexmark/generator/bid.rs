@@ -66,7 +66,6 @@ impl Bid {
 
     /// Where it was made.
     #[inline(always)]
-    #[allow(dead_code, reason = "for the queries that look at channels")]
     pub fn channel(&self) -> Channel {
         let extra = self.extra();
         draw_channel(&mut extra.after())

@@ -72,7 +72,6 @@ impl Random {
 
     /// Passes over so many numbers of [`int`](Random::int).
     #[inline]
-    #[allow(dead_code, reason = "for the queries that look at channels")]
     pub fn skip(&mut self, numbers: usize) {
         const STEPS: usize = 256;
         /// What so many steps come to: a multiplier and an addend.

@@ -177,7 +177,8 @@ impl<T: Record, F: Fn(Draft<'_>) -> Option<T> + Clone + 'static> Reader for Nexm
         }
         let waits = next == self.next;
         self.next = next;
-        if next >= self.end {
+        let may_end = |stops: &Arc<Stops>| stops.may_end(next % stride);
+        if next >= self.end && self.stops.as_ref().is_none_or(may_end) {
             return Ok(SourcePoll::End);
         }
         if !waits {

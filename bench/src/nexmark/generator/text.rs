@@ -96,7 +96,6 @@ impl Extra {
 
     /// What is drawn after it.
     #[inline(always)]
-    #[allow(dead_code, reason = "for the queries that look at channels")]
     pub(super) fn after(&self) -> Random {
         let mut random = self.random;
         random.skip(self.len().div_ceil(LETTERS));
