@@ -63,11 +63,20 @@ pub struct WarmUp {
     pub records: u64,
 }
 
-/// Watches a tally once the run is warm.
-fn watch(settings: &Settings, warm_up: WarmUp, threads: u16, tally: &Tally) -> Stretch {
+/// Watches a tally once the run is warm. None: the run has ended before.
+fn watch(
+    settings: &Settings,
+    warm_up: WarmUp,
+    threads: u16,
+    tally: &Tally,
+    has_ended: impl Fn() -> bool,
+) -> Option<Stretch> {
     let started = Instant::now();
     let warm = settings.warm_up();
     while tally.total() < warm_up.records || started.elapsed() < warm {
+        if has_ended() {
+            return None;
+        }
         sleep(Duration::from_millis(5));
     }
     let quarter = settings.stretch() / 4;
@@ -82,11 +91,12 @@ fn watch(settings: &Settings, warm_up: WarmUp, threads: u16, tally: &Tally) -> S
     });
     let elapsed = (from - begin).as_secs_f64();
     let processor = (processor_nanos() - begin_processor) as f64 / 1e9;
-    Stretch {
+    let stretch = Stretch {
         rate: (before - begin_total) as f64 / elapsed / 1e6,
         quarters,
         processor_share: processor / (elapsed * f64::from(threads)),
-    }
+    };
+    (!has_ended()).then_some(stretch)
 }
 
 /// A stretch of a job. The program is given the tally that its source is to count in.
@@ -103,9 +113,10 @@ pub fn of_job(
     let job = job.shards(shards).cores(cores).wait(WaitPolicy::Spin);
     let handle = job.spawn(move |flow| program(flow, &counted))?;
     await_start(&handle, &tally)?;
-    let stretch = watch(settings, warm_up, shards, &tally);
+    let stretch = watch(settings, warm_up, shards, &tally, || handle.status().is_over());
     handle.cancel();
-    Ok((stretch, handle.wait()?))
+    let summary = handle.wait()?;
+    Ok((stretch.ok_or("the job ended before it was measured")?, summary))
 }
 
 /// Waits for the first record.
@@ -170,12 +181,12 @@ pub fn of_batches<F: FnMut() -> u64>(
         while tally.total() == 0 && !thread.is_finished() {
             sleep(Duration::from_millis(1));
         }
-        let stretch = (!thread.is_finished()).then(|| watch(settings, warm_up, threads, &tally));
+        let stretch = watch(settings, warm_up, threads, &tally, || thread.is_finished());
         stop.store(true, Ordering::Relaxed);
         let ended: Result<(), String> =
             thread.join().map_err(|_| "the hand-written loop panicked".to_owned())?;
         ended?;
-        Ok(stretch.ok_or("the hand-written loop ended at once")?)
+        Ok(stretch.ok_or("the hand-written loop ended before it was measured")?)
     })
 }
 

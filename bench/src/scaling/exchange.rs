@@ -23,6 +23,9 @@ const SHAPE: BatchShape = BatchShape::keyed::<Bid, u64>();
 const SEED: HashSeed = HashSeed(7);
 const WARM_UP: WarmUp = WarmUp { records: 1_000_000 };
 
+/// What may wait beside a ring that is full: a batch and its watermark, which are sent where there was room before the batch.
+const OVERFLOW_BYTES: u64 = 1 << 20;
+
 /// How many bids there are, which are used again and again: making them is no part of an exchange. They stay in the nearest cache.
 const BIDS: usize = 256;
 
@@ -121,7 +124,7 @@ pub fn over_rings(settings: &Settings, batch: usize) -> Result<Stretch, Box<dyn 
         let last = Last(over.clone());
         std::thread::spawn(move || {
             pin(other_core)?;
-            let budget = OverflowBudget::new(0);
+            let budget = OverflowBudget::new(OVERFLOW_BYTES);
             let outlet = outlet_end.open(SHAPE, budget).map_err(|error| error.to_string())?;
             let mut ends = Ends { outlet, inlet: inlet_end.open(SHAPE), bids: bids(), next: 0, time: 0 };
             while !over.load(Ordering::Relaxed) {
@@ -131,7 +134,7 @@ pub fn over_rings(settings: &Settings, batch: usize) -> Result<Stretch, Box<dyn 
             }
             Ok::<(), String>(())
         });
-        let outlet = there.0.open(SHAPE, OverflowBudget::new(0)).expect("a small record");
+        let outlet = there.0.open(SHAPE, OverflowBudget::new(OVERFLOW_BYTES)).expect("a small record");
         let mut ends = Ends { outlet, inlet: back.1.open(SHAPE), bids: bids(), next: 0, time: 0 };
         move || {
             let _ = &last;
