@@ -38,6 +38,7 @@ pub fn line(query: &Query, ran: &Value) -> String {
         ),
     };
     let latency = match &ran["latency_ns"] {
+        Value::Null if query.goes_by_the_clock() => "none, as its rows come by the clock".to_owned(),
         Value::Null => "none, as no --rate was given".to_owned(),
         latency => {
             let us = |what: &str| number(&latency[what]) / 1e3;
