@@ -233,3 +233,174 @@ impl<K: Key + ?Sized, T: Record> Lists<K, T> {
         self.lists.remove(arena, slot.hash, &slot.bytes).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::arena::{ArenaConfig, StateName};
+    use crate::key::HashSeed;
+    use crate::window::TimeWindow;
+
+    /// Something done to one of two lists.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push(usize, Vec<String>),
+        /// Takes out those whose numbers leave this rest when divided by this.
+        Remove(usize, u64, u64),
+        RemoveFirst(usize, usize),
+        /// The other list's elements come behind.
+        Append(usize),
+        Clear(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let which = 0usize..2;
+        let value = prop_oneof![20 => "[a-z]{0,40}", 1 => (0usize..6000).prop_map(|len| "x".repeat(len))];
+        // Enough for several chunks.
+        let values = prop::collection::vec(value, 0..150);
+        let step = prop_oneof![
+            6 => (which.clone(), values).prop_map(|(which, values)| Step::Push(which, values)),
+            3 => (which.clone(), 1u64..4, 0u64..3).prop_map(|(which, by, rest)| Step::Remove(which, by, rest % by)),
+            3 => (which.clone(), 0usize..200).prop_map(|(which, count)| Step::RemoveFirst(which, count)),
+            1 => which.clone().prop_map(Step::Append),
+            1 => which.prop_map(Step::Clear),
+        ];
+        prop::collection::vec(step, 0..16)
+    }
+
+    /// A list as it should be: how many there have been, and those that are there with their numbers.
+    #[derive(Clone, Debug, Default)]
+    struct Model {
+        appended: u64,
+        elements: Vec<(u64, i64, String)>,
+    }
+
+    struct Run {
+        arena: Arena,
+        lists: Lists<u64, String>,
+        slots: [Slot; 2],
+        models: [Model; 2],
+        clock: i64,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            let mut arena = Arena::new(ArenaConfig::new("test")).unwrap();
+            let name = |state| StateName::new("test", state);
+            let lists = Lists {
+                names: Names::ONLY,
+                lists: Table::new(&mut arena, &name("lists")),
+                chunks: Table::new(&mut arena, &name("chunks")),
+                chunk_key: Vec::new(),
+            };
+            let slot = |start| {
+                let mut slot = Slot::default();
+                let window = TimeWindow { start: Timestamp(start), end: Timestamp(start + 10) };
+                slot.set::<u64>((7u64.hash(HashSeed(1)), &[]), window);
+                slot
+            };
+            Run { arena, lists, slots: [slot(0), slot(10)], models: Default::default(), clock: 0 }
+        }
+
+        fn push(&mut self, which: usize, at: i64, value: &str) {
+            let mut bytes = crate::record::RecordBuf::new();
+            Record::encode(&value.to_owned(), &mut bytes);
+            let slot = &self.slots[which];
+            let number = self.lists.push_numbered(&mut self.arena, slot, &bytes, Timestamp(at)).unwrap();
+            let model = &mut self.models[which];
+            assert_eq!(number, model.appended);
+            model.elements.push((number, at, value.to_owned()));
+            model.appended += 1;
+        }
+
+        fn remove(&mut self, which: usize, numbers: &[u64]) {
+            self.lists.remove(&mut self.arena, &self.slots[which], numbers).unwrap();
+            self.models[which].elements.retain(|(number, ..)| !numbers.contains(number));
+        }
+
+        fn apply(&mut self, step: &Step) {
+            match step {
+                Step::Push(which, values) => {
+                    for value in values {
+                        self.clock += 1;
+                        self.push(*which, self.clock, value);
+                    }
+                }
+                Step::Remove(which, by, rest) => {
+                    let all = 0..self.models[*which].appended;
+                    let numbers: Vec<u64> = all.filter(|number| number % by == *rest).collect();
+                    self.remove(*which, &numbers);
+                }
+                Step::RemoveFirst(which, count) => {
+                    let first = self.models[*which].elements.iter().take(*count);
+                    let numbers: Vec<u64> = first.map(|(number, ..)| *number).collect();
+                    self.remove(*which, &numbers);
+                }
+                Step::Append(into) => {
+                    let of = 1 - *into;
+                    self.lists.append(&mut self.arena, &self.slots[*into], &self.slots[of]).unwrap();
+                    let gone = std::mem::take(&mut self.models[of]);
+                    let model = &mut self.models[*into];
+                    for (_, at, value) in gone.elements {
+                        model.elements.push((model.appended, at, value));
+                        model.appended += 1;
+                    }
+                }
+                Step::Clear(which) => {
+                    self.lists.clear(&mut self.arena, &self.slots[*which]).unwrap();
+                    self.models[*which] = Model::default();
+                }
+            }
+        }
+
+        fn check(&mut self) {
+            for which in 0..2 {
+                let (slot, model) = (&self.slots[which], &self.models[which]);
+                let mut all = Vec::new();
+                let each = |number, timed: Timed<String>| all.push((number, timed.at.0, timed.value));
+                self.lists.read(&mut self.arena, slot, each).unwrap();
+                assert_eq!(all, model.elements);
+                assert_eq!(self.lists.is_empty(&mut self.arena, slot).unwrap(), model.appended == 0);
+                // A part of them by time.
+                let (from, to) = (self.clock / 3, self.clock / 2);
+                let mut some = Vec::new();
+                let each = |number, _: Timed<String>| some.push(number);
+                self.lists
+                    .read_between(&mut self.arena, slot, (Timestamp(from), Timestamp(to)), each)
+                    .unwrap();
+                let expected = model.elements.iter().filter(|(_, at, _)| (from..=to).contains(at));
+                assert_eq!(some, expected.map(|(number, ..)| *number).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 128 }))]
+        #[test]
+        fn lists_are_as_vectors_over_many_chunks(steps in steps()) {
+            let mut run = Run::new();
+            for step in &steps {
+                run.apply(step);
+                run.check();
+            }
+            (0..2).for_each(|which| run.apply(&Step::Clear(which)));
+            prop_assert!(run.lists.lists.is_empty() && run.lists.chunks.is_empty());
+            while run.arena.reclaim(7) {}
+            prop_assert_eq!(run.arena.pages_in_use(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_taken_out_at_the_front_is_not_kept() {
+        let mut run = Run::new();
+        run.apply(&Step::Push(0, vec!["some text".to_owned(); 500]));
+        for _ in 0..100 {
+            run.apply(&Step::Push(0, vec!["some text".to_owned(); 100]));
+            run.apply(&Step::RemoveFirst(0, 100));
+        }
+        // 500 elements of some 50 bytes, 40 to a chunk.
+        assert!(run.lists.chunks.len() <= 20, "{} chunks", run.lists.chunks.len());
+    }
+}
