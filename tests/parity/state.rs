@@ -62,6 +62,54 @@ fn ks_01_a_value_belongs_to_its_key() {
     .are(&expected.collect::<Vec<_>>());
 }
 
+/// Collects what comes for a key in a text that is looked at and changed where it lies.
+#[derive(Default)]
+struct InPlace {
+    text: ValueState<String>,
+}
+
+impl KeyedProcess<(u64, u64), u64> for InPlace {
+    type Out = (u64, usize, String);
+
+    fn open(&mut self, states: &mut States<'_, u64>) {
+        self.text = states.value("text");
+    }
+
+    fn process(&mut self, pair: &(u64, u64), ctx: &mut KeyedContext<'_, u64, (u64, usize, String)>) {
+        let before = ctx.view(&self.text, str::len).unwrap_or(0);
+        let text = ctx.update(&self.text, String::new, |text| {
+            text.push_str(&format!("{},", pair.1));
+            text.clone()
+        });
+        assert_eq!(ctx.get(&self.text).as_ref(), Some(&text));
+        if pair.1 == 3 {
+            assert!(ctx.clear(&self.text));
+        }
+        ctx.emit((pair.0, before, text));
+    }
+}
+
+#[test]
+fn ks_01_a_value_is_viewed_and_updated_in_place() {
+    let pairs = [(1u64, 1u64), (2, 20), (1, 2), (2, 3), (1, 3), (1, 4), (2, 40)];
+    let row = |key: u64, before: usize, text: &str| (key, before, text.to_owned());
+    every_way(7, move |flow, run| {
+        flow.source("pairs", run.source(pairs))
+            .key_by(|pair| pair.0)
+            .process(InPlace::default())
+            .sink("out", run.sink());
+    })
+    .are(&[
+        row(1, 0, "1,"),
+        row(2, 0, "20,"),
+        row(1, 2, "1,2,"),
+        row(2, 3, "20,3,"),
+        row(1, 4, "1,2,3,"),
+        row(1, 0, "4,"),
+        row(2, 0, "40,"),
+    ]);
+}
+
 #[test]
 fn ks_05_count_window_average() {
     let pairs = [(1u64, 3i64), (1, 5), (1, 7), (1, 4), (1, 2)];

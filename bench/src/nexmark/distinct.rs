@@ -94,15 +94,15 @@ impl KeyedProcess<Offer, u64> for CountDistinct {
 
     fn process(&mut self, offer: &Offer, ctx: &mut KeyedContext<'_, u64, (u64, Counts)>) {
         let at = seen_at(Level::of(offer.price));
-        let mut counts = ctx.get(&self.counts).unwrap_or_default();
-        counts.last = counts.last.max(offer.date_time);
-        count(&mut counts.bids, at);
-        count(&mut counts.bidders, ctx.map(&self.bidders).update(&offer.bidder, || 0, |seen| see(seen, at)));
-        count(
-            &mut counts.auctions,
-            ctx.map(&self.auctions).update(&offer.auction, || 0, |seen| see(seen, at)),
-        );
-        ctx.set(&self.counts, counts);
+        let bidder = ctx.map(&self.bidders).update(&offer.bidder, || 0, |seen| see(seen, at));
+        let auction = ctx.map(&self.auctions).update(&offer.auction, || 0, |seen| see(seen, at));
+        let counts = ctx.update(&self.counts, Counts::default, |counts| {
+            counts.last = counts.last.max(offer.date_time);
+            count(&mut counts.bids, at);
+            count(&mut counts.bidders, bidder);
+            count(&mut counts.auctions, auction);
+            *counts
+        });
         ctx.emit((ctx.key(), counts));
     }
 }

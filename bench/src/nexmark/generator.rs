@@ -28,6 +28,7 @@ pub use config::Config;
 pub use event::{Draft, Event};
 pub use person::Person;
 pub use source::{Nexmark, Pace};
+pub use text::ShortText;
 
 use random::Random;
 

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::html::{color, escaped};
+use super::html::{COLORS, color, escaped};
 use super::plot::{Axis, number};
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 190.0;
-const RIGHT: f64 = 110.0;
+const RIGHT: f64 = 230.0;
 const TOP: f64 = 34.0;
 const BAR: f64 = 13.0;
 /// Between the bars of one thing and those of the next.
@@ -44,7 +44,10 @@ impl Bars {
             .fold(0.0, f64::max);
         let axis = Axis::from_zero(&self.label, most);
         let bottom = TOP + bars().count() as f64 * BAR + self.things.len() as f64 * GAP;
-        let height = bottom + AXIS + LEGEND * self.ways.len() as f64;
+        // Where colours are used twice, each bar says what it is.
+        let named = self.ways.len() > COLORS;
+        let legend = if named { &[] } else { self.ways.as_slice() };
+        let height = bottom + AXIS + LEGEND * legend.len() as f64;
         let title = escaped(&self.title);
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\">\n\
@@ -61,12 +64,13 @@ impl Bars {
                 escaped(thing)
             );
             for bar in bars {
-                draw_bar(&mut svg, &axis, bar, y);
+                let way = if named { self.ways.get(bar.way).map(String::as_str) } else { None };
+                draw_bar(&mut svg, &axis, bar, way, y);
                 y += BAR;
             }
             y += GAP;
         }
-        for (way, name) in self.ways.iter().enumerate() {
+        for (way, name) in legend.iter().enumerate() {
             let y = bottom + AXIS + LEGEND * way as f64;
             let _ = writeln!(
                 svg,
@@ -106,7 +110,7 @@ fn draw_axis(svg: &mut String, axis: &Axis, bottom: f64) {
     );
 }
 
-fn draw_bar(svg: &mut String, axis: &Axis, bar: &Bar, y: f64) {
+fn draw_bar(svg: &mut String, axis: &Axis, bar: &Bar, way: Option<&str>, y: f64) {
     let value = bar.value.unwrap_or(0.0);
     let (right, middle) = (x_of(axis, value), y + BAR / 2.0);
     // What is disturbed is hollow.
@@ -132,6 +136,7 @@ fn draw_bar(svg: &mut String, axis: &Axis, bar: &Bar, y: f64) {
         (Some(value), Some(remark)) => format!("{}, {remark}", number(value)),
         (None, remark) => remark.clone().unwrap_or_else(|| "none".to_owned()),
     };
+    let words = way.map_or_else(|| words.clone(), |way| format!("{words}: {way}"));
     let _ = writeln!(
         svg,
         "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"10\">{}</text>",
@@ -171,6 +176,8 @@ mod tests {
         }
         assert_eq!(svg.matches("class=\"whisker\"").count(), 2);
         assert!(svg.contains("fill:none") && svg.contains("absent") && svg.contains("&lt;theirs&gt;"));
-        assert_well_formed(&Bars { things: Vec::new(), ..bars }.to_svg());
+        let many = Bars { ways: (0..=COLORS).map(|way| format!("way {way}")).collect(), ..bars };
+        assert!(many.to_svg().contains("10: way 0") && !many.to_svg().contains("way 8"));
+        assert_well_formed(&Bars { things: Vec::new(), ..many }.to_svg());
     }
 }

@@ -2,17 +2,20 @@
 
 use super::model::Machine;
 
+/// How many there are.
+pub const COLORS: usize = 8;
+
 /// Told apart by most people who do not see all colours (Okabe and Ito's), on white.
-const BY_DAY: [&str; 8] =
+const BY_DAY: [&str; COLORS] =
     ["#0072b2", "#d55e00", "#007a5a", "#b0558a", "#b87800", "#2f8fc4", "#333333", "#7a7a1c"];
 /// The same on black.
-const BY_NIGHT: [&str; 8] =
+const BY_NIGHT: [&str; COLORS] =
     ["#56b4e9", "#ff8a3d", "#2fc79a", "#e6a3c8", "#f0b93a", "#9cd0f2", "#dddddd", "#c8c860"];
 
 const STYLE: &str = "html{background:var(--back);color:var(--text);color-scheme:light dark}\
-body{font-family:sans-serif;max-width:64em;margin:2em auto;padding:0 1em;line-height:1.4}\
+body{font-family:sans-serif;max-width:80em;margin:2em auto;padding:0 1em;line-height:1.4}\
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;margin:1em 0}\
-td,th{padding:2px 10px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}\
+td,th{padding:2px 10px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}td.words{white-space:normal}\
 td:first-child,th:first-child,.words{text-align:left}\
 .missed,.disturbed{color:var(--bad)}.note{color:var(--faint);font-size:14px}code{font-size:13px;overflow-wrap:anywhere}\
 svg{display:block;margin:1em 0;max-width:100%;height:auto;font-family:sans-serif;font-size:12px}\
@@ -21,7 +24,7 @@ svg .line{fill:none;stroke-width:1.6}svg .dashed{stroke-dasharray:6 4}svg .whisk
 
 /// The colour of a series, as the page's style has it.
 pub fn color(number: usize) -> String {
-    format!("var(--c{})", number % BY_DAY.len())
+    format!("var(--c{})", number % COLORS)
 }
 
 fn palette(back: &str, text: &str, faint: &str, grid: &str, bad: &str, colors: &[&str]) -> String {

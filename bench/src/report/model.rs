@@ -291,7 +291,9 @@ pub struct Prediction {
     pub events_per_second: f64,
     /// What keeps it from being more: `processor`, `memory bandwidth`, ...
     pub limit: String,
-    /// What each limit alone would let through, in events per second.
+    /// What the rings of one exchange take.
+    pub ring_memory_bytes: u64,
+    /// What each limit alone would let through, in events per second; null where it is none.
     pub ceilings: Map<String, Value>,
 }
 

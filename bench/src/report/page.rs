@@ -101,8 +101,8 @@ mod tests {
             "work": "q1",
             "parts": [{ "name": "ring", "nanos": 3.5, "how": "two shards" }],
             "points": [
-                { "shards": 2, "events_per_second": 2e6, "limit": "processor", "ceilings": { "processor": 2e6 } },
-                { "shards": 64, "events_per_second": 3e7, "limit": "memory bandwidth", "ceilings": { "memory bandwidth": 3e7 } },
+                { "shards": 2, "events_per_second": 2e6, "limit": "processor", "ring_memory_bytes": 2, "ceilings": { "processor": 2e6 } },
+                { "shards": 64, "events_per_second": 3e7, "limit": "memory bandwidth", "ring_memory_bytes": 4032, "ceilings": { "memory bandwidth": 3e7 } },
             ],
             "checks": [{ "shards": 2, "predicted": 2e6, "measured": 1.9e6, "disturbed": false }],
         }]);

@@ -57,11 +57,15 @@ pub fn describe(model: &Scaling) -> String {
     for part in &model.parts {
         let _ = writeln!(text, "  {:<22} {:>8.2} ns  {}", part.name, part.nanos, part.how);
     }
-    let _ =
-        writeln!(text, "  {:<10} {:>14}  limit; what each limit alone lets through", "shards", "events/s");
+    let _ = writeln!(
+        text,
+        "  {:<10} {:>14} {:>12}  limit; what each limit alone lets through",
+        "shards", "events/s", "rings, MiB"
+    );
     for point in &model.points {
         let rate = number(point.events_per_second);
-        let _ = writeln!(text, "  {:<10} {rate:>14}  {}; {}", point.shards, point.limit, ceilings(point));
+        let (rings, limit) = (mib(point.ring_memory_bytes), &point.limit);
+        let _ = writeln!(text, "  {:<10} {rate:>14} {rings:>12}  {limit}; {}", point.shards, ceilings(point));
     }
     for check in &model.checks {
         let _ = writeln!(
@@ -75,6 +79,10 @@ pub fn describe(model: &Scaling) -> String {
         );
     }
     text
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.0}", bytes as f64 / f64::from(1 << 20))
 }
 
 fn ceilings(point: &Prediction) -> String {
@@ -99,8 +107,8 @@ fn add_model(page: &mut String, model: &Scaling) {
         );
     }
     page.push_str(
-        "</table></div>\n<div class=\"wide\"><table>\n<tr><th>shards</th><th>predicted events/s</th><th class=\"words\">limit</th>\
-         <th class=\"words\">what each limit alone lets through</th><th>measured</th><th>error</th></tr>\n",
+        "</table></div>\n<div class=\"wide\"><table>\n<tr><th>shards</th><th>predicted events/s</th><th>measured</th><th>error</th>\
+         <th>rings, MiB</th><th class=\"words\">limit</th><th class=\"words\">what each limit alone lets through, events/s</th></tr>\n",
     );
     for point in &model.points {
         let check = model.checks.iter().find(|check| check.shards == point.shards);
@@ -110,9 +118,10 @@ fn add_model(page: &mut String, model: &Scaling) {
         });
         let _ = writeln!(
             page,
-            "<tr><td>{}</td><td>{}</td><td class=\"words\">{}</td><td class=\"words\">{}</td><td>{measured}</td><td>{error}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{measured}</td><td>{error}</td><td>{}</td><td class=\"words\">{}</td><td class=\"words\">{}</td></tr>",
             point.shards,
             number(point.events_per_second),
+            mib(point.ring_memory_bytes),
             escaped(&point.limit),
             escaped(&ceilings(point))
         );

@@ -71,8 +71,9 @@ impl Ends {
             }
             self.time += 1;
             self.outlet.watermark(Timestamp(self.time))?;
-            self.outlet.flush()?;
         }
+        // What waits beside the ring goes as soon as there is room, whatever else can be sent.
+        self.outlet.flush()?;
         self.take();
         Ok(if room { batch as u64 } else { 0 })
     }
@@ -145,6 +146,9 @@ pub fn over_rings(settings: &Settings, batch: usize) -> Result<Stretch, Box<dyn 
 
 #[cfg(test)]
 mod tests {
+    use millstream_engine::channel::{InletEnd, OutletEnd};
+    use millstream_engine::limits::RING_BYTES_MIN;
+
     use super::*;
 
     #[test]
@@ -156,5 +160,24 @@ mod tests {
             assert!(!ends.inlet.has_input());
         }
         assert_eq!(ends.next, 7000 % BIDS);
+    }
+
+    #[test]
+    fn a_ring_that_was_full_is_used_again_once_it_is_read() {
+        for batch in [256, 64, 8] {
+            let lane = || ring_lane(RING_BYTES_MIN, Waker::new(), Waker::new()).unwrap();
+            let ((to_b, from_a), (to_a, from_b)) = (lane(), lane());
+            let ends = |outlet: OutletEnd, inlet: InletEnd| {
+                let outlet = outlet.open(SHAPE, OverflowBudget::new(OVERFLOW_BYTES)).unwrap();
+                Ends { outlet, inlet: inlet.open(SHAPE), bids: bids(), next: 0, time: 0 }
+            };
+            let (mut a, mut b) = (ends(to_b, from_b), ends(to_a, from_a));
+            for _ in 0..3 {
+                while a.turn(batch).unwrap() > 0 {}
+                b.take();
+                a.turn(batch).unwrap();
+                assert_eq!(a.turn(batch).unwrap(), batch as u64, "{batch} to a flush: it stays full");
+            }
+        }
     }
 }

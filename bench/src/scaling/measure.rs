@@ -2,7 +2,6 @@
 
 use std::error::Error;
 
-use millstream_engine::limits::RING_BYTES_DEFAULT;
 use serde_json::{Value, json};
 
 use super::bandwidth::{self, Bandwidth};
@@ -53,28 +52,46 @@ struct Parts {
 /// Measures everything in rounds: what drifts over minutes reaches all of it.
 pub fn measure(settings: &Settings, bandwidth: Option<f64>) -> Result<Measured, Box<dyn Error>> {
     let bandwidths = bandwidth::measure(settings)?;
-    let mut takes: Vec<Take<'_>> = vec![
-        Box::new(|| generate(settings)),
-        Box::new(|| exchange::route(settings)),
-        Box::new(|| state::count(settings, settings.size(KEYS))),
+    let mut takes: Vec<(String, Take<'_>)> = vec![
+        ("generate".to_owned(), Box::new(|| generate(settings))),
+        ("route".to_owned(), Box::new(|| exchange::route(settings))),
+        ("state alone".to_owned(), Box::new(|| state::count(settings, settings.size(KEYS)))),
     ];
     for batch in BATCHES {
-        takes.push(Box::new(move || exchange::over_own_lane(settings, batch)));
-        takes.push(Box::new(move || exchange::over_rings(settings, batch)));
+        let named = |what: &str| format!("{what} with {batch} records to a flush");
+        takes.push((named("own lane"), Box::new(move || exchange::over_own_lane(settings, batch))));
+        takes.push((named("ring"), Box::new(move || exchange::over_rings(settings, batch))));
     }
     for work in WORKS {
-        takes.extend(SHARDS.map(|shards| -> Take<'_> { Box::new(move || work.share_of(settings, shards)) }));
-        takes.push(Box::new(move || work.on(settings, 2)));
+        for shards in SHARDS {
+            let name = format!("{} with the share of one of {shards}", work.name);
+            takes.push((name, Box::new(move || work.share_of(settings, shards))));
+        }
+        takes.push((format!("{} on two shards", work.name), Box::new(move || work.on(settings, 2))));
     }
     let mut stretches = vec![Vec::new(); takes.len()];
     for round in 0..settings.rounds {
         for turn in 0..takes.len() {
             let which = (round + turn) % takes.len();
-            stretches[which].push(takes[which]()?);
+            let (name, take) = &mut takes[which];
+            let stretch = take().map_err(|error| format!("{name}: {error}"))?;
+            if stretch.rate <= 0.0 {
+                return Err(format!(
+                    "{name}: no records in a whole stretch; is the machine busy with something else?"
+                )
+                .into());
+            }
+            stretches[which].push(stretch);
         }
     }
+    let names: Vec<String> = takes.iter().map(|(name, _)| name.clone()).collect();
     drop(takes);
-    let mut rates = stretches.iter().map(|stretches| Rates::of(stretches));
+    let rates: Vec<Rates> = stretches.iter().map(|stretches| Rates::of(stretches)).collect();
+    let disturbed =
+        names.iter().zip(&rates).filter_map(|(name, rates)| Some((name, rates.disturbed.as_ref()?)));
+    let disturbances: Vec<String> =
+        disturbed.map(|(name, what)| format!("DISTURBED in every round: {name}: {what}")).collect();
+    let mut rates = rates.into_iter();
     let mut next = || rates.next().expect("as many as there were turns");
     let (generate, route, state) = (next(), next(), next());
     let (own, rings) = BATCHES.map(|_| (next(), next())).into_iter().unzip();
@@ -90,7 +107,8 @@ pub fn measure(settings: &Settings, bandwidth: Option<f64>) -> Result<Measured, 
         measured.models.push(model);
         raw.push(json!({ "work": work.name, "share_of": SHARDS, "M_records_per_s": shares.map(|share| share.median) }));
     }
-    measured.notes = notes(&parts, &bandwidths, bandwidth);
+    measured.notes = notes(&bandwidths, bandwidth);
+    measured.notes.extend(disturbances);
     measured.raw = json!({
         "works": raw,
         "batches": BATCHES,
@@ -111,8 +129,9 @@ fn predict(work: Work, parts: &Parts, shares: &[Rates; SHARDS.len()], two: &Rate
     let (own_lane, ring) = (fit(&parts.own), fit(&parts.rings));
     let cache = cache_bytes();
     let alone: Vec<(u16, f64)> = SHARDS.into_iter().zip(shares.iter().map(Rates::nanos)).collect();
-    let state_bytes =
-        SHARDS.map(|shards| (shards, if work.state_bytes(shards) > cache { STATE_BYTES } else { 0.0 }));
+    // What does not fit a core's own cache goes through memory.
+    let outside = |shards| (1.0 - cache as f64 / work.state_bytes(shards) as f64).max(0.0);
+    let state_bytes = SHARDS.map(|shards| (shards, STATE_BYTES * outside(shards)));
     let costs = Costs {
         alone: alone.clone(),
         own_lane,
@@ -122,13 +141,7 @@ fn predict(work: Work, parts: &Parts, shares: &[Rates; SHARDS.len()], two: &Rate
         state_bytes: state_bytes.to_vec(),
         bandwidth: memory,
     };
-    let mut points: Vec<_> = SHARDS.into_iter().map(|shards| costs.predict(shards)).collect();
-    for point in &mut points {
-        let rings = u64::from(point.shards) * u64::from(point.shards - 1);
-        point
-            .ceilings
-            .insert("memory of all rings, bytes".to_owned(), json!(rings * RING_BYTES_DEFAULT as u64));
-    }
+    let points = SHARDS.into_iter().map(|shards| costs.predict(shards)).collect();
     let check = |shards: u16, rates: &Rates| Check {
         shards,
         predicted: costs.predict(shards).events_per_second,
@@ -195,22 +208,12 @@ fn row(work: Work, shards: u16, rates: &Rates) -> Row {
     }
 }
 
-fn notes(parts: &Parts, bandwidths: &[Bandwidth], given: Option<f64>) -> Vec<String> {
+fn notes(bandwidths: &[Bandwidth], given: Option<f64>) -> Vec<String> {
     let mut notes: Vec<String> = bandwidths.iter().map(Bandwidth::describe).collect();
     notes.push(match given {
         Some(bytes) => format!("predictions are for a machine whose memory lets {:.1} GB/s through, as given", bytes / 1e9),
         None => "predictions are for a machine with more cores and the memory of this one; give that of another with --memory-bandwidth".to_owned(),
     });
-    let named = [("generate", &parts.generate), ("route", &parts.route), ("state alone", &parts.state)];
-    let by_batch = |name: &'static str, rates: &'_ [Rates]| {
-        let named = BATCHES.iter().zip(rates.to_vec());
-        named
-            .map(|(batch, rates)| (format!("{name} with {batch} records to a flush"), rates))
-            .collect::<Vec<_>>()
-    };
-    let all = named.map(|(name, rates)| (name.to_owned(), rates.clone())).into_iter();
-    let all = all.chain(by_batch("own lane", &parts.own)).chain(by_batch("ring", &parts.rings));
-    notes.extend(all.filter_map(|(name, rates)| Some(format!("DISTURBED: {name}: {}", rates.disturbed?))));
     notes
 }
 

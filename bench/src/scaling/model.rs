@@ -1,6 +1,7 @@
 //! The model: what a record costs on one of so many shards, and what keeps all of them from more. The formulas are in
 //! `docs/benchmarks/scaling.md`.
 
+use millstream_engine::limits::RING_BYTES_DEFAULT;
 use serde_json::{Map, json};
 
 use crate::report::model::Prediction;
@@ -106,7 +107,14 @@ impl Costs {
         }
         // Infinite where nothing goes through memory: null, which says so.
         ceilings.insert("memory bandwidth".to_owned(), json!(memory));
-        Prediction { shards, events_per_second: processor.min(memory), limit: limit.to_owned(), ceilings }
+        let rings = u64::from(shards) * u64::from(shards - 1);
+        Prediction {
+            shards,
+            events_per_second: processor.min(memory),
+            limit: limit.to_owned(),
+            ring_memory_bytes: rings * RING_BYTES_DEFAULT as u64,
+            ceilings,
+        }
     }
 }
 
@@ -162,6 +170,7 @@ mod tests {
         assert!((rings - 20.0 * 63.0 / 64.0).abs() < 1e-9, "{rings}");
         let bound = Costs { bandwidth: f64::INFINITY, ..costs() }.predict(64);
         assert_eq!(bound.limit, "rings");
+        assert_eq!(bound.ring_memory_bytes, 64 * 63 * RING_BYTES_DEFAULT as u64);
     }
 
     #[test]

@@ -64,7 +64,6 @@ use context::{WindowStates as States, WindowTables};
 use sessions::Sessions;
 use slot::{Slot, SlotOf};
 
-const SESSIONS: &str = "windows of keys";
 const TRIGGERS: &str = "what triggers remember";
 const EVENT: &str = "timers of event time";
 const PROCESSING: &str = "timers of processing time";
@@ -173,7 +172,7 @@ where
     fn opened(&mut self, context: &OpenContext) -> Result<(), Cause> {
         let mut opening = Opening::new(context, self.op)?;
         self.contents.open(&mut opening)?;
-        let sessions = self.manner.merging.then(|| opening.table(SESSIONS)).transpose()?.map(Sessions::new);
+        let sessions = self.manner.merging.then(|| Sessions::open(&mut opening)).transpose()?;
         // A trigger that remembers nothing needs no table.
         let remembers = G::State::SIZE != Some(0);
         let triggers = remembers.then(|| opening.table(TRIGGERS)).transpose()?;
@@ -269,8 +268,8 @@ where
         if let Some(triggers) = kept.triggers.as_mut().filter(|triggers| !triggers.is_empty()) {
             triggers.clear(arena);
         }
-        if let Some(sessions) = kept.sessions.as_mut().filter(|sessions| !sessions.table.is_empty()) {
-            sessions.table.clear(arena);
+        if let Some(sessions) = &mut kept.sessions {
+            sessions.clear(arena);
         }
     }
 
@@ -279,7 +278,7 @@ where
         let mut saved = Saved::default();
         self.contents.list(&mut saved);
         if let Some(sessions) = &kept.sessions {
-            saved.table(SESSIONS, sessions.table.meta());
+            sessions.list(&mut saved);
         }
         if let Some(triggers) = &kept.triggers {
             saved.table(TRIGGERS, triggers.meta());

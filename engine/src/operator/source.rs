@@ -184,13 +184,12 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
         let mut let_out = Ok(());
         let epoch = self.epoch;
         let mut watching = watch.as_deref_mut();
-        let answer = reader.poll_each(context.now, &mut self.batch, |record, from_source| {
+        let answer = reader.poll_each(context.now, &mut self.batch, |mut record, from_source| {
             cursor.index = count;
             count += 1;
-            if let Some(watch) = &mut watching
-                && !watch.admits(&record, epoch)
-            {
-                return;
+            if let Some(watch) = &mut watching {
+                let Some(admitted) = watch.admit(record, epoch) else { return };
+                record = admitted;
             }
             let at = Blame::on(op, || assign.at(&record, from_source));
             cursor.at = at;

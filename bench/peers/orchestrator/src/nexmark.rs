@@ -43,6 +43,7 @@ fn of_ours(arguments: &Arguments, query: String, shards: u16) -> Vec<(&'static s
         ("shards", shards.to_string()),
         ("event-rate", arguments.rate.to_string()),
         ("checkpoint-interval", "0".into()),
+        ("dir", arguments.dir.display().to_string()),
     ]
 }
 
@@ -54,6 +55,14 @@ fn of_flink(arguments: &Arguments, shards: u16) -> Vec<(&'static str, String)> {
         ("shards", shards.to_string()),
         ("rate", arguments.rate.to_string()),
     ]
+}
+
+/// The rows of this query go to files, those of all others nowhere.
+const TO_FILES: u8 = 10;
+
+fn files(arguments: &Arguments, query: u8) -> Vec<(&'static str, String)> {
+    let dir = (query == TO_FILES).then(|| ("files", arguments.dir.display().to_string()));
+    dir.into_iter().collect()
 }
 
 /// One contest for each query that was asked for.
@@ -68,7 +77,7 @@ pub fn queries(arguments: &Arguments, shards: &[u16]) -> Result<Vec<Contest>, St
         }
         let rows = rows(arguments, shards, |system, shards| match system {
             System::Millstream => of_ours(arguments, query.to_string(), shards),
-            _ => [vec![("sql", sql.display().to_string())], of_flink(arguments, shards)].concat(),
+            _ => [vec![("sql", sql.display().to_string())], of_flink(arguments, shards), files(arguments, *query)].concat(),
         });
         Ok(contest(format!("Nexmark q{query}"), "millstream.peers.nexmark.Nexmark", rows))
     };

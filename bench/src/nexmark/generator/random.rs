@@ -4,6 +4,23 @@ const MULTIPLIER: u64 = 0x5_DEEC_E66D;
 const ADDEND: u64 = 0xB;
 const MASK: u64 = (1 << 48) - 1;
 
+const STEPS: usize = 256;
+
+/// What so many steps come to: a multiplier and an addend.
+const AFTER: [(u64, u64); STEPS] = {
+    let mut after = [(1u64, 0u64); STEPS];
+    let mut step = 1;
+    while step < STEPS {
+        let (multiplier, addend) = after[step - 1];
+        after[step] = (
+            multiplier.wrapping_mul(MULTIPLIER) & MASK,
+            addend.wrapping_mul(MULTIPLIER).wrapping_add(ADDEND) & MASK,
+        );
+        step += 1;
+    }
+    after
+};
+
 /// Gives the numbers that `java.util.Random` gives for the same seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Random(u64);
@@ -70,24 +87,20 @@ impl Random {
         (high + u64::from(self.bits(27))) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
+    /// The next numbers of [`int`](Random::int). None has to wait for the one before.
+    #[inline(always)]
+    pub fn ints<const N: usize>(self) -> [i32; N] {
+        const { assert!(N < STEPS) };
+        std::array::from_fn(|number| {
+            let (multiplier, addend) = AFTER[number + 1];
+            let state = self.0.wrapping_mul(multiplier).wrapping_add(addend) & MASK;
+            ((state >> 16) as u32).cast_signed()
+        })
+    }
+
     /// Passes over so many numbers of [`int`](Random::int).
     #[inline]
     pub fn skip(&mut self, numbers: usize) {
-        const STEPS: usize = 256;
-        /// What so many steps come to: a multiplier and an addend.
-        const AFTER: [(u64, u64); STEPS] = {
-            let mut after = [(1u64, 0u64); STEPS];
-            let mut step = 1;
-            while step < STEPS {
-                let (multiplier, addend) = after[step - 1];
-                after[step] = (
-                    multiplier.wrapping_mul(MULTIPLIER) & MASK,
-                    addend.wrapping_mul(MULTIPLIER).wrapping_add(ADDEND) & MASK,
-                );
-                step += 1;
-            }
-            after
-        };
         let mut left = numbers;
         while left > 0 {
             let steps = left.min(STEPS - 1);
@@ -122,5 +135,11 @@ mod tests {
             skipped.skip(numbers);
             assert_eq!(drawn, skipped, "{numbers}");
         }
+    }
+
+    #[test]
+    fn numbers_at_once_are_those_one_by_one() {
+        let mut random = Random::of(7);
+        assert_eq!(random.ints::<14>(), std::array::from_fn(|_| random.int()));
     }
 }

@@ -41,6 +41,33 @@ pub struct Extra {
     length: u16,
 }
 
+/// How long the text of a bid is at most.
+const SHORT_MAX: usize = 81;
+const SHORT_NUMBERS: usize = SHORT_MAX.div_ceil(LETTERS);
+/// Eight bytes are written for the last six letters, too.
+const SHORT_BYTES: usize = SHORT_NUMBERS * LETTERS + 2;
+
+/// The text of a bid, in place.
+#[derive(Clone, Copy)]
+pub struct ShortText {
+    bytes: [u8; SHORT_BYTES],
+    length: u8,
+}
+
+impl ShortText {
+    /// Its letters, all of them of ASCII.
+    #[inline(always)]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl fmt::Display for ShortText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(self.as_bytes()).expect("letters of ASCII"))
+    }
+}
+
 /// Draws text so that it and `size_so_far` come to `size` on average, give or take a fifth.
 #[inline(always)]
 pub(super) fn draw_extra(random: &mut Random, size_so_far: usize, size: usize) -> Extra {
@@ -87,6 +114,21 @@ impl Extra {
         out.truncate(begin + self.len());
     }
 
+    /// It as text that needs no heap, for one that is short enough.
+    ///
+    /// # Panics
+    /// Where it is longer than those of bids are.
+    #[inline(always)]
+    pub fn to_short(self) -> ShortText {
+        assert!(self.len() <= SHORT_MAX, "only the texts of bids are that short");
+        let mut text = ShortText { bytes: [0; SHORT_BYTES], length: self.length as u8 };
+        // All that there may be: a loop of one length has no branch to guess.
+        for (number, at) in self.random.ints::<SHORT_NUMBERS>().into_iter().zip((0..).step_by(LETTERS)) {
+            text.bytes[at..at + 8].copy_from_slice(&letters(number).to_le_bytes());
+        }
+        text
+    }
+
     /// It as text.
     pub fn to_text(self) -> String {
         let mut bytes = Vec::with_capacity(self.len() + 8);
@@ -117,7 +159,10 @@ fn letters(number: i32) -> u64 {
 
 impl fmt::Display for Extra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_text())
+        match self.len() {
+            ..=SHORT_MAX => self.to_short().fmt(f),
+            _ => f.write_str(&self.to_text()),
+        }
     }
 }
 

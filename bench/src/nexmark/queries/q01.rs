@@ -2,7 +2,7 @@
 
 use millstream::prelude::*;
 
-use crate::nexmark::generator::{Bid, Event};
+use crate::nexmark::generator::{Bid, Event, ShortText};
 use crate::nexmark::money::Thousandths;
 use crate::nexmark::output::Output;
 use crate::nexmark::query::{Input, Query, Rows, bids_of};
@@ -22,13 +22,13 @@ struct Row {
     bidder: i64,
     price: Thousandths,
     date_time: i64,
-    extra: String,
+    extra: ShortText,
 }
 
 impl Row {
     fn of(bid: Bid) -> Row {
         let Bid { auction, bidder, price, date_time, .. } = bid;
-        Row { auction, bidder, price: Thousandths::in_euros(price), date_time, extra: bid.extra().to_text() }
+        Row { auction, bidder, price: Thousandths::in_euros(price), date_time, extra: bid.extra().to_short() }
     }
 
     fn show(&self) -> String {

@@ -80,10 +80,11 @@ impl KeyedProcess<Winning, u64> for LastTen {
     }
 
     fn process(&mut self, winning: &Winning, ctx: &mut KeyedContext<'_, u64, (u64, i64)>) {
-        let mut sold = ctx.get(&self.sold).unwrap_or_default();
-        sold.add([winning.expires, winning.auction], winning.price);
-        ctx.set(&self.sold, sold);
-        ctx.emit((ctx.key(), sold.average()));
+        let average = ctx.update(&self.sold, Sold::default, |sold| {
+            sold.add([winning.expires, winning.auction], winning.price);
+            sold.average()
+        });
+        ctx.emit((ctx.key(), average));
     }
 }
 

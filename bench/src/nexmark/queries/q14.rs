@@ -3,7 +3,7 @@
 use millstream::prelude::*;
 
 use crate::nexmark::calendar::Minute;
-use crate::nexmark::generator::{Bid, Event};
+use crate::nexmark::generator::{Bid, Event, ShortText};
 use crate::nexmark::money::Thousandths;
 use crate::nexmark::output::Output;
 use crate::nexmark::query::{Input, Query, Rows, bids_of};
@@ -27,21 +27,21 @@ struct Row {
     price: Thousandths,
     time_type: &'static str,
     date_time: i64,
-    extra: String,
+    extra: ShortText,
     c_counts: usize,
 }
 
 impl Row {
     fn of(bid: Bid) -> Row {
         let Bid { auction, bidder, price, date_time, .. } = bid;
-        let extra = bid.extra().to_text();
+        let extra = bid.extra().to_short();
         Row {
             auction,
             bidder,
             price: Thousandths::in_euros(price),
             time_type: time_type(Minute::of(date_time).hour()),
             date_time,
-            c_counts: count_char(&extra, b'c'),
+            c_counts: count_char(extra.as_bytes(), b'c'),
             extra,
         }
     }
@@ -61,8 +61,8 @@ fn time_type(hour: i64) -> &'static str {
 }
 
 /// How often a letter of ASCII occurs.
-fn count_char(text: &str, letter: u8) -> usize {
-    text.bytes().filter(|byte| *byte == letter).count()
+fn count_char(text: &[u8], letter: u8) -> usize {
+    text.iter().filter(|byte| **byte == letter).count()
 }
 
 fn is_selected(bid: &Bid) -> bool {
@@ -110,6 +110,6 @@ mod tests {
 
     #[test]
     fn letters_are_counted() {
-        assert_eq!([count_char("", b'c'), count_char("accbC", b'c')], [0, 2]);
+        assert_eq!([count_char(b"", b'c'), count_char(b"accbC", b'c')], [0, 2]);
     }
 }

@@ -44,8 +44,16 @@ impl KeyedProcess<FullBid, (i64, i64)> for LastBid {
 
     fn process(&mut self, bid: &View<FullBid>, ctx: &mut KeyedContext<'_, (i64, i64), FullBid>) {
         let place = (bid.date_time(), bid.price());
-        if ctx.get(&self.last).is_none_or(|last| place > last) {
-            ctx.set(&self.last, place);
+        let is_last = ctx.update(
+            &self.last,
+            || (i64::MIN, i64::MIN),
+            |last| {
+                let is_last = place > *last;
+                *last = place.max(*last);
+                is_last
+            },
+        );
+        if is_last {
             ctx.emit(FullBid::owned(bid));
         }
     }

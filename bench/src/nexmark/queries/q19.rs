@@ -89,9 +89,9 @@ impl KeyedProcess<FullBid, u64> for TopTen {
     }
 
     fn process(&mut self, bid: &View<FullBid>, ctx: &mut KeyedContext<'_, u64, Row>) {
-        let mut top = ctx.get(&self.top).unwrap_or_default();
-        let Some(place) = top.insert([-bid.price(), bid.date_time(), bid.bidder()]) else { return };
-        ctx.set(&self.top, top);
+        let order = [-bid.price(), bid.date_time(), bid.bidder()];
+        let inserted = ctx.update(&self.top, Top::default, |top| Some((top.insert(order)?, *top)));
+        let Some((place, top)) = inserted else { return };
         let bid = FullBid::owned(bid);
         ctx.map(&self.bids).put(&top.slots[place], &bid);
         ctx.emit((bid, place as u64 + 1));

@@ -1,10 +1,18 @@
 //! The windows of a key that merge: which there are, and in which slot the contents of each lie (Flink's `MergingWindowSet`).
+//!
+//! Most keys have one window at a time, which most of their records extend. It lies where it is changed in place; the windows of keys that have
+//! several lie in a table of their own.
 
 use crate::arena::Arena;
 use crate::element::{KeyHash, Timestamp};
 use crate::key::Key;
+use crate::operator::failure::Cause;
+use crate::operator::store::{Contents as Saved, Opening};
 use crate::state::{StateError, Table};
 use crate::window::TimeWindow;
+
+const ONE: &str = "windows of keys";
+const SEVERAL: &str = "windows of keys that have several";
 
 /// A window of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +24,7 @@ pub(super) struct Active {
     pub(super) covers_fired: bool,
 }
 
-/// As it lies in the table: start, end, start and end of the slot, and whether it covers windows that have fired.
+/// As it lies in a table: start, end, start and end of the slot, and whether it covers windows that have fired.
 type Entry = [i64; 5];
 
 impl Active {
@@ -28,6 +36,15 @@ impl Active {
             slot: window(slot_start, slot_end),
             covers_fired: covers_fired != 0,
         }
+    }
+
+    /// What it becomes, in its slot, together with others and a new window that all of them touch.
+    fn covering(self, others: &[Active], new: TimeWindow, has_fired: impl Fn(TimeWindow) -> bool) -> Active {
+        let all = || std::iter::once(&self).chain(others);
+        let window = all().fold(new, |cover, active| cover.cover(&active.window));
+        let grown = window != self.window;
+        let covers_fired = all().any(|active| active.covers_fired || (grown && has_fired(active.window)));
+        Active { window, slot: self.slot, covers_fired }
     }
 
     fn entry(&self) -> Entry {
@@ -49,36 +66,91 @@ pub(super) struct Joined {
 
 /// The windows of all keys.
 pub(super) struct Sessions<K: Key + ?Sized> {
-    pub(super) table: Table<K, Vec<Entry>>,
+    /// Of keys that have one.
+    one: Table<K, Entry>,
+    /// Of keys that have several, in order.
+    several: Table<K, Vec<Entry>>,
     /// Those of the key at hand.
     current: Vec<Active>,
+    /// How many of them there were when they were read.
+    read: usize,
 }
 
 impl<K: Key + ?Sized> Sessions<K> {
-    pub(super) fn new(table: Table<K, Vec<Entry>>) -> Self {
-        Sessions { table, current: Vec::new() }
+    pub(super) fn open(opening: &mut Opening<'_>) -> Result<Self, Cause> {
+        let (one, several) = (opening.table(ONE)?, opening.table(SEVERAL)?);
+        Ok(Sessions { one, several, current: Vec::new(), read: 0 })
+    }
+
+    /// Notes the tables for a checkpoint.
+    pub(super) fn list(&self, saved: &mut Saved) {
+        saved.table(ONE, self.one.meta()).table(SEVERAL, self.several.meta());
+    }
+
+    /// Forgets the windows of all keys.
+    pub(super) fn clear(&mut self, arena: &mut Arena) {
+        if !self.one.is_empty() {
+            self.one.clear(arena);
+        }
+        if !self.several.is_empty() {
+            self.several.clear(arena);
+        }
     }
 
     fn read(&mut self, arena: &mut Arena, (hash, key): (KeyHash, &[u8])) -> Result<(), StateError> {
         self.current.clear();
         let current = &mut self.current;
-        self.table.get(arena, hash, key, |entries| {
-            current.extend(entries.iter().map(Active::of));
-        })?;
+        let one = self.one.get(arena, hash, key, |entry| current.push(Active::of(entry)))?;
+        if one.is_none() && !self.several.is_empty() {
+            self.several.get(arena, hash, key, |entries| current.extend(entries.iter().map(Active::of)))?;
+        }
+        self.read = current.len();
         Ok(())
     }
 
     fn write(&mut self, arena: &mut Arena, (hash, key): (KeyHash, &[u8])) -> Result<(), StateError> {
-        if self.current.is_empty() {
-            return self.table.remove(arena, hash, key).map(drop);
+        match self.read {
+            1 if self.current.len() != 1 => self.one.remove(arena, hash, key).map(drop)?,
+            2.. if self.current.len() < 2 => self.several.remove(arena, hash, key).map(drop)?,
+            _ => {}
         }
-        let entries: Vec<Entry> = self.current.iter().map(Active::entry).collect();
-        self.table.insert(arena, hash, key, &entries).map(drop)
+        match self.current.as_slice() {
+            [] => Ok(()),
+            [active] => self.one.insert(arena, hash, key, &active.entry()).map(drop),
+            several => {
+                let entries: Vec<Entry> = several.iter().map(Active::entry).collect();
+                self.several.insert(arena, hash, key, &entries).map(drop)
+            }
+        }
     }
 
     /// Adds a window, which becomes one with those it touches. None where it touches none and is `gone`. `has_fired` says which windows have
     /// given out results.
+    #[inline]
     pub(super) fn add(
+        &mut self,
+        arena: &mut Arena,
+        key: (KeyHash, &[u8]),
+        window: TimeWindow,
+        gone: bool,
+        has_fired: impl Fn(TimeWindow) -> bool,
+    ) -> Result<Option<Joined>, StateError> {
+        let extended = self.one.modify(arena, key.0, key.1, |entry| {
+            let before = Active::of(entry);
+            before.window.touches(&window).then(|| {
+                let active = before.covering(&[], window, &has_fired);
+                *entry = active.entry();
+                Joined { active, grown: active.window != before.window, absorbed: Vec::new() }
+            })
+        })?;
+        match extended.flatten() {
+            Some(joined) => Ok(Some(joined)),
+            None => self.add_to_several(arena, key, window, gone, has_fired),
+        }
+    }
+
+    /// Adds a window to a key that has none or several, or one that it does not touch.
+    fn add_to_several(
         &mut self,
         arena: &mut Arena,
         key: (KeyHash, &[u8]),
@@ -98,19 +170,16 @@ impl<K: Key + ?Sized> Sessions<K> {
             return Ok(Some(Joined { active, grown: false, absorbed: Vec::new() }));
         };
         // They are in order and touch each other nowhere, so that those which the new one touches lie side by side.
-        let touched = self.current[first..].iter().take_while(|active| active.window.touches(&window));
-        let touched: Vec<Active> = touched.copied().collect();
-        let cover = touched.iter().fold(window, |cover, active| cover.cover(&active.window));
-        let keeps = touched[0];
-        let grown = cover != keeps.window;
-        let fired = touched.iter().any(|active| active.covers_fired || (grown && has_fired(active.window)));
-        let active = Active { window: cover, slot: keeps.slot, covers_fired: fired };
+        let touched =
+            self.current[first..].iter().take_while(|active| active.window.touches(&window)).count();
+        let (keeps, others) = (self.current[first], &self.current[first + 1..first + touched]);
+        let active = keeps.covering(others, window, &has_fired);
+        let absorbed = others.iter().map(|active| active.slot).collect();
         if active != keeps {
-            self.current.splice(first..first + touched.len(), [active]);
+            self.current.splice(first..first + touched, [active]);
             self.write(arena, key)?;
         }
-        let absorbed = touched[1..].iter().map(|active| active.slot).collect();
-        Ok(Some(Joined { active, grown, absorbed }))
+        Ok(Some(Joined { active, grown: active.window != keeps.window, absorbed }))
     }
 
     /// The window whose contents lie in a slot, if there is one.

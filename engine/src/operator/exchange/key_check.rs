@@ -25,8 +25,9 @@ pub struct KeyChanged {
 }
 
 /// Calls the key function again for a record, and fails the job where it gives another key than `first`.
-#[cold]
-#[inline(never)]
+///
+/// Inlined up to where it fails: a record that is passed on by reference would have to lie in memory, in a loop that wants it in registers.
+#[inline(always)]
 pub(super) fn check<R: ?Sized, F: KeyFn<R>>(
     key: &F,
     record: &R,
@@ -38,10 +39,22 @@ pub(super) fn check<R: ?Sized, F: KeyFn<R>>(
     key.with_key(record, op, |second| {
         let again = second.hash(seed);
         if again != hash {
-            let (first, second) = (shown(first, hash, seed), shown(second, again, seed));
-            raise(op, Cause::fatal(KeyChanged { operator: operator.to_owned(), first, second }));
+            changed(op, operator, (first, hash), (second, again), seed);
         }
     });
+}
+
+#[cold]
+#[inline(never)]
+fn changed<K: Key + ?Sized>(
+    op: OpId,
+    operator: &str,
+    (first, hash): (&K, KeyHash),
+    (second, again): (&K, KeyHash),
+    seed: HashSeed,
+) -> ! {
+    let (first, second) = (shown(first, hash, seed), shown(second, again, seed));
+    raise(op, Cause::fatal(KeyChanged { operator: operator.to_owned(), first, second }))
 }
 
 fn shown<K: Key + ?Sized>(key: &K, hash: KeyHash, seed: HashSeed) -> String {

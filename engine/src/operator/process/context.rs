@@ -90,6 +90,30 @@ impl<'a, K: Key + ?Sized, U> KeyedContext<'a, K, U> {
         self.check(set);
     }
 
+    /// Shows what is kept for the key, where it lies, and gives back what `show` does; `None` where nothing is kept.
+    pub fn view<V: Record, R>(
+        &mut self,
+        state: &ValueState<V>,
+        show: impl FnOnce(&View<V>) -> R,
+    ) -> Option<R> {
+        let (at, moment) = self.at_hand();
+        let shown = self.kept.view::<V, R>(declared(state.slot), &moment, at, show);
+        self.check(shown)
+    }
+
+    /// Changes what is kept for the key, which is put in as `init` gives it where there is nothing, and gives back what `change` does. That is one
+    /// look-up; [`get`](Self::get) and [`set`](Self::set) are two.
+    pub fn update<V: Record, R>(
+        &mut self,
+        state: &ValueState<V>,
+        init: impl FnOnce() -> V,
+        change: impl FnOnce(&mut V) -> R,
+    ) -> R {
+        let (at, moment) = self.at_hand();
+        let updated = self.kept.update(declared(state.slot), &moment, at, init, change);
+        self.check(updated)
+    }
+
     /// Keeps nothing for the key any more. Says whether there was something.
     pub fn clear<V: Record>(&mut self, state: &ValueState<V>) -> bool {
         let (at, moment) = self.at_hand();

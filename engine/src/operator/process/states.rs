@@ -24,7 +24,7 @@ use crate::operator::segment::OpenContext;
 use crate::operator::store::{Contents, Opening, Store};
 use crate::operator::tables::Tables;
 use crate::params::Params;
-use crate::record::Record;
+use crate::record::{Record, View};
 use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::snapshot::OperatorSnapshot;
 use crate::state::{Chunk, List, StateError};
@@ -475,9 +475,20 @@ impl<K: Key + ?Sized> Kept<K> {
         moment: &Moment,
         at: (KeyHash, &[u8]),
     ) -> Result<Option<V>, StateError> {
+        self.view::<V, V>(slot, moment, at, V::owned)
+    }
+
+    /// Shows a value, if there is one.
+    pub(super) fn view<V: Record, R>(
+        &mut self,
+        slot: ValueSlot,
+        moment: &Moment,
+        at: (KeyHash, &[u8]),
+        show: impl FnOnce(&View<V>) -> R,
+    ) -> Result<Option<R>, StateError> {
         self.reads(slot.bound, moment, at)?;
         let Parts { tables, arena, lives, .. } = self.parts();
-        lives.view::<K, V, V>(tables, arena, (slot.table, slot.life), moment, at, V::owned)
+        lives.view::<K, V, R>(tables, arena, (slot.table, slot.life), moment, at, show)
     }
 
     pub(super) fn set<V: Record>(

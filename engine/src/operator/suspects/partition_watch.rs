@@ -56,14 +56,17 @@ impl PartitionWatch {
         reader.offset(&mut self.offset);
     }
 
-    /// A record comes: whether it is to be handled. One that is to be left out is left out after the switch to `epoch`.
+    /// A record comes, and is given back if it is to be handled. One that is to be left out is left out after the switch to `epoch`.
+    ///
+    /// It is taken by value, so that the loop of those who look out for nothing need not keep its records in memory for the sake of this.
     #[cold]
-    pub(crate) fn admits(&mut self, record: &impl Record, epoch: Epoch) -> bool {
+    #[inline(never)]
+    pub(crate) fn admit<T: Record>(&mut self, record: T, epoch: Epoch) -> Option<T> {
         self.record.clear();
         record.encode(&mut self.record);
         self.count += 1;
         let id = self.id();
-        let Some(found) = self.marks.iter().position(|mark| mark.id == id) else { return true };
+        let Some(found) = self.marks.iter().position(|mark| mark.id == id) else { return Some(record) };
         let mark = self.marks.swap_remove(found);
         self.suspects.was_left_out(&mark, epoch);
         tracing::warn!(
@@ -71,7 +74,7 @@ impl PartitionWatch {
             partition = self.partition,
             "a record that made the job fail is left out"
         );
-        false
+        None
     }
 
     /// Which record is in the loop.

@@ -1,8 +1,12 @@
 package millstream.peers.nexmark;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import millstream.peers.Course;
 import millstream.peers.Options;
 import millstream.peers.Report;
@@ -15,8 +19,8 @@ import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
 /** One query of Nexmark in Flink, given as the text of one SELECT: prints one line of JSON. */
 public final class Nexmark {
     private static final Set<String> OPTIONS = Set.of(
-            "sql", "events", "warm-up", "shards", "rate", "out-of-order-group", "mode", "rows", "checkpoint-interval",
-            "dir");
+            "sql", "events", "warm-up", "shards", "rate", "out-of-order-group", "mode", "rows", "files",
+            "checkpoint-interval", "dir");
 
     private Nexmark() {}
 
@@ -40,7 +44,11 @@ public final class Nexmark {
             tables.executeSql(statement);
         }
         Table query = tables.sqlQuery(Files.readString(sql).strip().replaceAll(";$", ""));
-        TableDescriptor rows = TableDescriptor.forConnector("rows").option("mode", mode.name()).build();
+        String files = options.text("files", "");
+        Path into = files.isEmpty() ? null : Files.createTempDirectory(Path.of(files), "nexmark-flink-");
+        TableDescriptor rows = into == null
+                ? TableDescriptor.forConnector("rows").option("mode", mode.name()).build()
+                : TableDescriptor.forConnector("filesystem").option("path", into.toUri().toString()).format("csv").build();
         Course course = Course.start(warmUp, events);
         query.executeInsert(rows).await();
         Report report = new Report()
@@ -53,8 +61,12 @@ public final class Nexmark {
                 .text("query", sql.getFileName().toString().replaceAll("\\.sql$", ""))
                 .number("shards", shards)
                 .number("warm_up", warmUp)
-                .course(course.end())
-                .number("rows", Rows.count());
+                .course(course.end());
+        if (into == null) {
+            report.number("rows", Rows.count());
+        } else {
+            report.number("file_bytes", remove(into));
+        }
         if (mode == RowTables.Mode.CHECK) {
             report.text("checksum", String.format("%016x", Rows.sum()));
         }
@@ -63,6 +75,20 @@ public final class Nexmark {
         }
         System.out.println(report);
         System.exit(0);
+    }
+
+    /** Removes a directory with all that lies in it, and says how many bytes its files had. */
+    private static long remove(Path directory) throws IOException {
+        long bytes = 0;
+        List<Path> all;
+        try (Stream<Path> walk = Files.walk(directory)) {
+            all = walk.sorted(Comparator.reverseOrder()).toList();
+        }
+        for (Path path : all) {
+            bytes += Files.isRegularFile(path) ? Files.size(path) : 0;
+            Files.delete(path);
+        }
+        return bytes;
     }
 
     private static void settings(StreamTableEnvironment tables) {
