@@ -75,17 +75,18 @@ impl KeyedProcess<(u64, u64), u64> for InPlace {
         self.text = states.value("text");
     }
 
-    fn process(&mut self, pair: &(u64, u64), ctx: &mut KeyedContext<'_, u64, (u64, usize, String)>) {
-        let before = ctx.view(&self.text, str::len).unwrap_or(0);
+    fn process(&mut self, pair: &View<(u64, u64)>, ctx: &mut KeyedContext<'_, u64, (u64, usize, String)>) {
+        let (key, number) = <(u64, u64)>::owned(pair);
+        let before = ctx.view(&self.text, |text| text.len()).unwrap_or(0);
         let text = ctx.update(&self.text, String::new, |text| {
-            text.push_str(&format!("{},", pair.1));
+            text.push_str(&format!("{number},"));
             text.clone()
         });
         assert_eq!(ctx.get(&self.text).as_ref(), Some(&text));
-        if pair.1 == 3 {
+        if number == 3 {
             assert!(ctx.clear(&self.text));
         }
-        ctx.emit((pair.0, before, text));
+        ctx.emit((key, before, text));
     }
 }
 

@@ -74,7 +74,11 @@ fn bm_02_stages_that_are_done_are_not_done_again() {
             .restart(RestartStrategy::fixed_delay(3, Duration::ZERO))
             .run(move |flow| three_stages(flow, &told, sink.clone()))
             .unwrap();
-        assert_eq!(summary.metrics.restarts, 2);
+        // Two shards may fail in the same attempt.
+        assert!(
+            (2 / u32::from(shards)..=2).contains(&(summary.metrics.restarts as u32)),
+            "on {shards} shards"
+        );
         let mut results = out.results();
         results.sort_unstable();
         assert_eq!(results, expected());

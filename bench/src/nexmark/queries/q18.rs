@@ -32,7 +32,7 @@ fn build(flow: &Flow, input: &Input, output: &Output) {
 /// Of bids of a bidder on an auction, passes on those that are the last so far.
 #[derive(Default)]
 struct LastBid {
-    last: ValueState<(i64, i64)>,
+    last: ValueState<[i64; 2]>,
 }
 
 impl KeyedProcess<FullBid, (i64, i64)> for LastBid {
@@ -43,10 +43,10 @@ impl KeyedProcess<FullBid, (i64, i64)> for LastBid {
     }
 
     fn process(&mut self, bid: &View<FullBid>, ctx: &mut KeyedContext<'_, (i64, i64), FullBid>) {
-        let place = (bid.date_time(), bid.price());
+        let place = [bid.date_time(), bid.price()];
         let is_last = ctx.update(
             &self.last,
-            || (i64::MIN, i64::MIN),
+            || [i64::MIN; 2],
             |last| {
                 let is_last = place > *last;
                 *last = place.max(*last);

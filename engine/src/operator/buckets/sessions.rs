@@ -11,8 +11,9 @@ use crate::operator::store::{Contents as Saved, Opening};
 use crate::state::{StateError, Table};
 use crate::window::TimeWindow;
 
-const ONE: &str = "windows of keys";
-const SEVERAL: &str = "windows of keys that have several";
+const ONE: &str = "windows of keys that have one";
+/// Checkpoints of earlier versions have all keys there.
+const SEVERAL: &str = "windows of keys";
 
 /// A window of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,14 @@ pub(super) struct Joined {
     pub(super) absorbed: Vec<TimeWindow>,
 }
 
+/// Where the windows of a key lie.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lying {
+    Nowhere,
+    One,
+    Several,
+}
+
 /// The windows of all keys.
 pub(super) struct Sessions<K: Key + ?Sized> {
     /// Of keys that have one.
@@ -72,14 +81,14 @@ pub(super) struct Sessions<K: Key + ?Sized> {
     several: Table<K, Vec<Entry>>,
     /// Those of the key at hand.
     current: Vec<Active>,
-    /// How many of them there were when they were read.
-    read: usize,
+    /// The table that they were read from.
+    from: Lying,
 }
 
 impl<K: Key + ?Sized> Sessions<K> {
     pub(super) fn open(opening: &mut Opening<'_>) -> Result<Self, Cause> {
         let (one, several) = (opening.table(ONE)?, opening.table(SEVERAL)?);
-        Ok(Sessions { one, several, current: Vec::new(), read: 0 })
+        Ok(Sessions { one, several, current: Vec::new(), from: Lying::Nowhere })
     }
 
     /// Notes the tables for a checkpoint.
@@ -98,21 +107,32 @@ impl<K: Key + ?Sized> Sessions<K> {
     }
 
     fn read(&mut self, arena: &mut Arena, (hash, key): (KeyHash, &[u8])) -> Result<(), StateError> {
-        self.current.clear();
-        let current = &mut self.current;
-        let one = self.one.get(arena, hash, key, |entry| current.push(Active::of(entry)))?;
-        if one.is_none() && !self.several.is_empty() {
-            self.several.get(arena, hash, key, |entries| current.extend(entries.iter().map(Active::of)))?;
+        let Sessions { one, several, current, .. } = self;
+        current.clear();
+        self.from = Lying::Nowhere;
+        if one.get(arena, hash, key, |entry| current.push(Active::of(entry)))?.is_some() {
+            self.from = Lying::One;
+        } else if !several.is_empty()
+            && let Some(()) =
+                several.get(arena, hash, key, |entries| current.extend(entries.iter().map(Active::of)))?
+        {
+            self.from = Lying::Several;
         }
-        self.read = current.len();
         Ok(())
     }
 
     fn write(&mut self, arena: &mut Arena, (hash, key): (KeyHash, &[u8])) -> Result<(), StateError> {
-        match self.read {
-            1 if self.current.len() != 1 => self.one.remove(arena, hash, key).map(drop)?,
-            2.. if self.current.len() < 2 => self.several.remove(arena, hash, key).map(drop)?,
-            _ => {}
+        let to = match self.current.len() {
+            0 => Lying::Nowhere,
+            1 => Lying::One,
+            _ => Lying::Several,
+        };
+        if self.from != to {
+            match self.from {
+                Lying::Nowhere => {}
+                Lying::One => self.one.remove(arena, hash, key).map(drop)?,
+                Lying::Several => self.several.remove(arena, hash, key).map(drop)?,
+            }
         }
         match self.current.as_slice() {
             [] => Ok(()),
