@@ -3,19 +3,25 @@
 
 mod drawing;
 mod ends;
+mod error;
 pub(crate) mod explain;
 mod guarantee;
 mod mode;
 mod placement;
+mod plan;
 mod setting;
 
 pub(crate) use ends::EndUse;
+pub use error::BuildError;
 pub use explain::Explanation;
 pub use guarantee::{Guarantee, Path};
 pub(crate) use mode::Mode;
 pub use mode::{NoSuchMode, RuntimeMode};
 pub(crate) use placement::{JobShards, Wish};
 pub use placement::{ParallelismError, ShardRange};
+use plan::place;
+pub(crate) use plan::{ChainNode, ExchangeNode, OpNode, Role};
+pub use plan::{ExchangeId, Partitioner, Plan, Port};
 pub(crate) use setting::Setting;
 
 use std::cell::RefCell;
@@ -29,330 +35,9 @@ use crate::embed::endpoints::Endpoints;
 use crate::operator::side::Slot;
 use crate::operator::{Driven, OpId};
 use crate::params::Params;
-use crate::sink::Delivery;
 use crate::sort::SorterPlan;
-use crate::source::{PartitionId, Replay, SourceError};
+use crate::source::{PartitionId, SourceError};
 use crate::time::{Producers, Span, Tick};
-
-/// A mistake in a program that shows before anything runs.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// Two operators that keep state have one name, so that their state could not be told apart in a checkpoint.
-    #[error(
-        "two operators are named `{name}`: {first} and {second}; names are the identity of state, give one of them another with .name(\"...\")"
-    )]
-    DuplicateName {
-        /// The name.
-        name: String,
-        /// Where the first was built.
-        first: String,
-        /// Where the second was built.
-        second: String,
-    },
-    /// A stream ends nowhere.
-    #[error("`{name}`, built at {place}, leads nowhere: end it with .sink(..), .print() or .discard()")]
-    LeadsNowhere {
-        /// The last operator.
-        name: String,
-        /// Where it was built.
-        place: String,
-    },
-    /// An operator on event time is fed by a source without timestamps.
-    #[error(
-        "`{name}`, built at {place}, needs event time, but its source has no timestamps: call .event_time(..) right after .source(..)"
-    )]
-    NoEventTime {
-        /// The operator.
-        name: String,
-        /// Where it was built.
-        place: String,
-    },
-    /// A setting of an operator makes no sense.
-    #[error("`{name}`, built at {place}: {what}")]
-    BadSetting {
-        /// The operator.
-        name: String,
-        /// Where it was built.
-        place: String,
-        /// What is wrong and what would be right.
-        what: String,
-    },
-    /// Two accumulators of different kinds have one name.
-    #[error(
-        "accumulator `{name}`, asked for at {place}, is a {kind} already, not a {asked}; give one of them another name"
-    )]
-    AccumulatorKinds {
-        /// The name.
-        name: String,
-        /// Where it was asked for the second time.
-        place: String,
-        /// What it is.
-        kind: &'static str,
-        /// What was asked for.
-        asked: &'static str,
-    },
-    /// Operators cannot run where the program wants them to.
-    #[error(transparent)]
-    Parallelism(#[from] ParallelismError),
-    /// A job in batch mode has a source that does not end.
-    #[error(
-        "source `{name}`, built at {place}, does not end by itself, so that the job cannot run in batch mode; run it in streaming mode, or \
-         give it a source that ends"
-    )]
-    Endless {
-        /// The source.
-        name: String,
-        /// Where it was built.
-        place: String,
-    },
-    /// A job in batch mode has iterations.
-    #[error(
-        "the job has an iteration, which ends at a checkpoint, and batch mode makes none; run it in streaming mode, in which it ends as well"
-    )]
-    BatchOfLoops,
-    /// The job has no source.
-    #[error("the job has no source: begin with flow.source(..)")]
-    NoSource,
-    /// An end of the job in its host program is not what the program takes it for.
-    #[error("`{name}`, used at {place}: {what}")]
-    NoSuchEnd {
-        /// The end.
-        name: String,
-        /// Where it was used.
-        place: String,
-        /// What is wrong and what would be right.
-        what: String,
-    },
-    /// The host program has a handle that leads nowhere.
-    #[error("the {kind} `{name}` was made with the job, and its program never uses it: {remedy}")]
-    UnusedEnd {
-        /// What it is.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-        /// What is to be done.
-        remedy: &'static str,
-    },
-    /// The program built something else on this shard.
-    #[error(
-        "the program built another graph the second time:\n{first}\n---\n{second}\nA job's closure must build the same graph each time it is called; it may not depend on the clock, on randomness or on which shard it runs"
-    )]
-    NotDeterministic {
-        /// The graph of the first call.
-        first: String,
-        /// The graph of a later call.
-        second: String,
-    },
-}
-
-/// How an exchange deals records to shards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Partitioner {
-    /// By the hash of a key.
-    Hash,
-    /// To all shards in turn.
-    Rebalance,
-    /// To any shard, at random.
-    Shuffle,
-    /// To the shard that a function of the program's own says.
-    Custom,
-    /// To a few neighbouring shards in turn.
-    Rescale,
-    /// To the same shard.
-    Forward,
-    /// To the first shard.
-    Global,
-    /// To all shards.
-    Broadcast,
-}
-
-impl Partitioner {
-    fn as_str(self) -> &'static str {
-        match self {
-            Partitioner::Hash => "HASH",
-            Partitioner::Rebalance => "REBALANCE",
-            Partitioner::Shuffle => "SHUFFLE",
-            Partitioner::Custom => "CUSTOM",
-            Partitioner::Rescale => "RESCALE",
-            Partitioner::Forward => "FORWARD",
-            Partitioner::Global => "GLOBAL",
-            Partitioner::Broadcast => "BROADCAST",
-        }
-    }
-}
-
-/// An operator as the graph knows it.
-#[derive(Clone, Debug)]
-pub(crate) struct OpNode {
-    /// What it is called, by the user or by its kind.
-    pub(crate) name: String,
-    /// Whether it keeps something in checkpoints.
-    pub(crate) stateful: bool,
-    /// Where the program built it.
-    pub(crate) built_at: &'static Location<'static>,
-    /// What it means for the job's guarantee.
-    pub(crate) role: Role,
-    /// What a reader of the plan should know of it.
-    pub(crate) note: Option<String>,
-    /// Where the program wants it to run.
-    pub(crate) wish: Wish,
-    /// Whether it is a source that does not end by itself.
-    pub(crate) endless: bool,
-    /// The partitions of a source, where the plan is made to be explained; or why they are not known.
-    pub(crate) partitions: Option<Result<Vec<PartitionId>, String>>,
-}
-
-/// What an operator means for the job's guarantee.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// It can be asked for records again, or not.
-    Source(Replay),
-    /// It promises this.
-    Sink(Delivery),
-    /// Nothing: state is exact wherever checkpoints are.
-    Inner,
-}
-
-/// The number of an input of an operator that may have several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Port(pub u8);
-
-/// The number of an exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[doc(hidden)]
-pub struct ExchangeId(pub(crate) usize);
-
-#[derive(Clone, Debug)]
-pub(crate) struct ExchangeNode {
-    pub(crate) partitioner: Partitioner,
-    pub(crate) from: OpId,
-    pub(crate) to: Option<(OpId, Port)>,
-    /// Whether its consumer keeps anything for keys, and is to have them one after the other in batch mode.
-    pub(crate) by_key: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct ChainNode {
-    pub(crate) ops: Vec<OpId>,
-    /// What it writes at its end, where that is not a sink.
-    pub(crate) output: Option<ExchangeId>,
-    /// What it writes beside: its side outputs.
-    pub(crate) sides: Vec<ExchangeId>,
-    /// The shards that it runs on.
-    pub(crate) on: ShardRange,
-    /// The shard group that it is in; none for all shards.
-    pub(crate) group: Option<String>,
-    /// Where it runs and why, where it does not run on every shard.
-    pub(crate) placed: Option<String>,
-}
-
-impl ChainNode {
-    /// A chain that has not been given its shards.
-    pub(crate) fn new(ops: Vec<OpId>, output: Option<ExchangeId>, sides: Vec<ExchangeId>) -> ChainNode {
-        ChainNode { ops, output, sides, on: ShardRange::default(), group: None, placed: None }
-    }
-
-    fn writes(&self, exchange: ExchangeId) -> bool {
-        self.output == Some(exchange) || self.sides.contains(&exchange)
-    }
-}
-
-/// The whole graph.
-#[derive(Clone, Debug, Default)]
-pub struct Plan {
-    pub(crate) ops: Vec<OpNode>,
-    pub(crate) exchanges: Vec<ExchangeNode>,
-    /// In the order in which records pass: what a chain writes is read by a later one.
-    pub(crate) chains: Vec<ChainNode>,
-    /// What is legal and yet probably not meant.
-    pub(crate) warnings: Vec<String>,
-    /// What a tick of event time means.
-    pub(crate) tick: Tick,
-    /// Exchanges that lead to one shard, though they are by key.
-    pub(crate) funnels: Vec<ExchangeId>,
-    /// The accumulators: name and kind.
-    pub(crate) accumulators: Vec<(String, &'static str)>,
-    /// Whether records go round anywhere.
-    pub(crate) has_loops: bool,
-    /// The job's shards.
-    pub(crate) shards: JobShards,
-    /// How it runs.
-    pub(crate) mode: Mode,
-}
-
-impl Plan {
-    /// What is legal and yet probably not meant, in sentences.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
-    }
-
-    /// The name of an operator.
-    pub fn name(&self, op: OpId) -> &str {
-        &self.ops[usize::from(op.0)].name
-    }
-
-    /// Where an operator was built in the program: file and line.
-    pub fn built_at(&self, op: OpId) -> String {
-        place(self.ops[usize::from(op.0)].built_at)
-    }
-
-    /// The operator at the head of the chain that writes an exchange.
-    pub(crate) fn writer(&self, exchange: ExchangeId) -> OpId {
-        let writer = self.chains.iter().find(|chain| chain.writes(exchange));
-        writer.expect("a checked plan has a chain that writes it").ops[0]
-    }
-
-    /// The sources, in the order in which they were built.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = OpId> {
-        let numbered = self.ops.iter().enumerate();
-        numbered.filter(|(_, op)| matches!(op.role, Role::Source(_))).map(|(number, _)| OpId(number as u16))
-    }
-
-    /// The operators that take their records by key, and the shards that they run on.
-    pub(crate) fn keyed_heads(&self) -> impl Iterator<Item = (OpId, ShardRange)> {
-        let by_key = |head: OpId| {
-            let mut exchanges = self.exchanges.iter();
-            exchanges.any(|node| {
-                node.partitioner == Partitioner::Hash && node.to.is_some_and(|(to, _)| to == head)
-            })
-        };
-        let keyed = self.chains.iter().filter(move |chain| by_key(chain.ops[0]));
-        keyed.map(|chain| (chain.ops[0], chain.on))
-    }
-
-    /// The shards that each source runs on, in the same order.
-    pub(crate) fn source_shards(&self) -> Vec<ShardRange> {
-        let on = |source: OpId| self.chains.iter().find(|chain| chain.ops[0] == source).map(|chain| chain.on);
-        self.sources().filter_map(on).collect()
-    }
-
-    /// Whether the records of an exchange are sorted by key before any is handled.
-    pub(crate) fn sorts(&self, exchange: ExchangeId) -> bool {
-        self.mode.batch && self.exchanges[exchange.0].by_key
-    }
-
-    /// What is at the producers' ends of an exchange.
-    pub(crate) fn producers(&self, exchange: ExchangeId) -> Producers {
-        let writer = self.writer(exchange);
-        if matches!(self.ops[usize::from(writer.0)].role, Role::Source(_)) {
-            return Producers::Source;
-        }
-        // An instance that is fed by some instances of a source, and not by all, is silent when those are.
-        let mut fed_by = (0..self.exchanges.len()).map(ExchangeId).filter(|fed_by| {
-            let ExchangeNode { partitioner, to, .. } = self.exchanges[fed_by.0];
-            let by_some = matches!(partitioner, Partitioner::Forward | Partitioner::Rescale);
-            by_some && to.is_some_and(|(reader, _)| reader == writer)
-        });
-        match fed_by.any(|fed_by| self.producers(fed_by) == Producers::Source) {
-            true => Producers::Source,
-            false => Producers::Operator,
-        }
-    }
-}
-
-fn place(location: &Location<'_>) -> String {
-    format!("{}:{}", location.file(), location.line())
-}
 
 /// What builds one chain once the shard's resources are there.
 pub(crate) type MakeSegment = Box<dyn FnOnce(&mut dyn Lanes) -> Driven>;

@@ -151,11 +151,16 @@ impl KeyedProcess<Bid, u64> for Profiles {
     }
 
     fn process(&mut self, bid: &Bid, ctx: &mut KeyedContext<'_, u64, u64>) {
-        let mut profile = ctx.get(&self.0).unwrap_or([0; 25]);
-        profile[0] += 1;
-        profile[group_of(bid)] += bid.price as u64;
-        ctx.set(&self.0, profile);
-        ctx.emit(profile[0]);
+        let bids = ctx.update(
+            &self.0,
+            || [0; 25],
+            |profile| {
+                profile[0] += 1;
+                profile[group_of(bid)] += bid.price as u64;
+                profile[0]
+            },
+        );
+        ctx.emit(bids);
     }
 }
 
@@ -205,10 +210,10 @@ impl KeyedProcess<Bid, u64> for Texts {
     }
 
     fn process(&mut self, bid: &Bid, ctx: &mut KeyedContext<'_, u64, u64>) {
-        let mut text = ctx.get(&self.0).unwrap_or_else(blank);
-        note(&mut text, bid);
-        let said = u64::from(text.as_bytes()[0]);
-        ctx.set(&self.0, text);
+        let said = ctx.update(&self.0, blank, |text| {
+            note(text, bid);
+            u64::from(text.as_bytes()[0])
+        });
         ctx.emit(said);
     }
 }

@@ -8,6 +8,7 @@ mod nexmark;
 mod report;
 mod row;
 mod run;
+mod together;
 mod works;
 
 use std::fs::File;
@@ -51,14 +52,16 @@ fn measure(arguments: &Arguments) -> Result<(), String> {
             Subject::Generator => contests.push(nexmark::generator(arguments, &shards)),
         }
     }
-    let mut all = Vec::new();
+    let (mut all, mut ratios) = (Vec::new(), Vec::new());
     for contest in &contests {
         let outcomes = Contest::run(contest, &builds, arguments);
         print!("{}", report::table(contest, &outcomes, &builds));
         all.push(report::to_json(contest, &outcomes, &builds));
+        ratios.extend(report::ratios(contest, &outcomes));
     }
+    print!("{}", together::lines(&ratios));
     if let (Some(file), Some(path)) = (&mut file, &arguments.json) {
-        let all = json!({ "machine": machine, "rounds": arguments.rounds, "contests": all });
+        let all = json!({ "machine": machine, "rounds": arguments.rounds, "contests": all, "together": together::to_json(&ratios) });
         writeln!(file, "{all:#}").map_err(|error| format!("--json {}: {error}", path.display()))?;
     }
     Ok(())

@@ -9,6 +9,7 @@ use crate::arguments::System;
 use crate::build::Builds;
 use crate::contest::{Contest, Outcome};
 use crate::figures::Figures;
+use crate::together::Ratio;
 
 fn medians(outcome: &Outcome, of: fn(&Figures) -> f64) -> f64 {
     median(outcome.calm().map(of))
@@ -22,6 +23,24 @@ fn ours(contest: &Contest, outcomes: &[Outcome], checkpoints: bool) -> Option<f6
             && outcome.calm().next().is_some()
     });
     of_ours.map(|(_, outcome)| medians(outcome, |run| run.rate)).max_by(f64::total_cmp)
+}
+
+/// How many times as fast as each other system ours is: by the best row of each, ours without checkpoints.
+pub fn ratios(contest: &Contest, outcomes: &[Outcome]) -> Vec<Ratio> {
+    let Some(ours) = ours(contest, outcomes, false) else { return Vec::new() };
+    let mut best: Vec<(System, f64)> = Vec::new();
+    for (row, outcome) in contest.rows.iter().zip(outcomes) {
+        if row.system == System::Millstream || outcome.failed.is_some() || outcome.calm().next().is_none() {
+            continue;
+        }
+        let rate = medians(outcome, |run| run.rate);
+        match best.iter_mut().find(|(system, _)| *system == row.system) {
+            Some((_, best)) => *best = best.max(rate),
+            None => best.push((row.system, rate)),
+        }
+    }
+    let ratio = |(system, theirs)| Ratio { system, contest: contest.title.clone(), ours_is: ours / theirs };
+    best.into_iter().map(ratio).collect()
 }
 
 /// For readers.
@@ -169,6 +188,8 @@ mod tests {
         assert!(line("timely").contains("2.33x"), "{table}");
         assert!(line("renoir").contains("disturbed every time: its quarters differ"), "{table}");
         assert!(line("flink").contains("absent: no java"), "{table}");
+        let ratios = ratios(&contest, &outcomes);
+        assert_eq!(ratios, [Ratio { system: System::Timely, contest: "t".into(), ours_is: 7.0 / 3.0 }]);
         let json = to_json(&contest, &outcomes, &builds);
         assert_eq!(json["rows"][0]["events_per_second"]["median"], 7e6);
         assert_eq!(json["rows"][2]["events_per_second"], Value::Null);

@@ -6,8 +6,9 @@
 use std::marker::PhantomData;
 
 use super::context::KeyedContext;
+use super::kept::Kept;
 use super::running::{Running, runs_keyed};
-use super::states::{Kept, States};
+use super::states::States;
 use super::timers::Timer;
 use crate::arena::Arena;
 use crate::channel::Batch;

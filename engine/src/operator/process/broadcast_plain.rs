@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 
 use super::broadcast::{BroadcastContext, BroadcastMap};
 use super::context::KeyedContext;
+use super::kept::Kept;
 use super::running::{Running, runs_keyed};
-use super::states::{Kept, States};
+use super::states::States;
 use super::timers::Timer;
 use crate::arena::Arena;
 use crate::channel::Batch;

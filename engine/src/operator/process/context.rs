@@ -4,11 +4,12 @@ use std::marker::PhantomData;
 
 use super::broadcast::BroadcastMap;
 use super::folding_state::{AggregatingAt, AggregatingState, ReducingAt, ReducingState};
+use super::kept::Kept;
 use super::list_state::{ListAt, ListState};
 use super::lives::Moment;
 use super::map_state::{MapAt, MapKey, MapState};
-use super::states::{Kept, ValueState, declared};
 use super::timers::NamedTimer;
+use super::value_state::{ValueState, declared};
 use crate::element::{KeyHash, Timestamp};
 use crate::key::{HashSeed, Key};
 use crate::operator::OpId;

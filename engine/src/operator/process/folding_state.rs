@@ -3,8 +3,9 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use super::kept::Kept;
 use super::lives::Moment;
-use super::states::{Kept, ValueSlot, declared};
+use super::value_state::{ValueSlot, declared};
 use crate::element::KeyHash;
 use crate::key::Key;
 use crate::operator::OpId;

@@ -5,8 +5,8 @@
 
 use std::marker::PhantomData;
 
+use super::kept::{Kept, Parts};
 use super::lives::{Lives, Moment};
-use super::states::{Kept, Parts};
 use crate::arena::Arena;
 use crate::element::KeyHash;
 use crate::key::{Key, Sub};

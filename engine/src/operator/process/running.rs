@@ -3,8 +3,9 @@
 use super::broadcast::BroadcastContext;
 use super::broadcast_plain::BroadcastReadContext;
 use super::context::{Clocks, KeyedContext};
+use super::kept::Kept;
 use super::lives::Moment;
-use super::states::{Kept, States};
+use super::states::States;
 use super::timers::Timer;
 use crate::arena::Arena;
 use crate::channel::Batch;
