@@ -2,7 +2,8 @@
 
 use std::marker::PhantomData;
 
-/// One value per key (Flink's `ValueState`): what [`States::value`] gives, to be kept in a field of the function.
+/// One value per key (Flink's `ValueState`): what [`States::value`](super::States::value) gives, to be kept in a field of the
+/// function.
 pub struct ValueState<V> {
     pub(super) slot: Option<ValueSlot>,
     pub(super) value: PhantomData<fn() -> V>,
