@@ -62,7 +62,7 @@ fn ks_01_a_value_belongs_to_its_key() {
     .are(&expected.collect::<Vec<_>>());
 }
 
-/// Collects what comes for a key in a text that is looked at and changed where it lies.
+/// Collects what comes for a key in a text, looked at where it lies and changed with one look-up.
 #[derive(Default)]
 struct InPlace {
     text: ValueState<String>,

@@ -77,7 +77,12 @@ pub fn queries(arguments: &Arguments, shards: &[u16]) -> Result<Vec<Contest>, St
         }
         let rows = rows(arguments, shards, |system, shards| match system {
             System::Millstream => of_ours(arguments, query.to_string(), shards),
-            _ => [vec![("sql", sql.display().to_string())], of_flink(arguments, shards), files(arguments, *query)].concat(),
+            _ => [
+                vec![("sql", sql.display().to_string())],
+                of_flink(arguments, shards),
+                files(arguments, *query),
+            ]
+            .concat(),
         });
         Ok(contest(format!("Nexmark q{query}"), "millstream.peers.nexmark.Nexmark", rows))
     };

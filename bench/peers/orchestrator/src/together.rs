@@ -55,7 +55,8 @@ pub fn lines(ratios: &[Ratio]) -> String {
 /// The same for programs.
 pub fn to_json(ratios: &[Ratio]) -> Value {
     let systems = by_system(ratios).into_iter().map(|(system, of_system)| {
-        let each = of_system.iter().map(|ratio| json!({ "contest": ratio.contest, "ours_is": ratio.ours_is }));
+        let each =
+            of_system.iter().map(|ratio| json!({ "contest": ratio.contest, "ours_is": ratio.ours_is }));
         let mean = geometric_mean(&of_system);
         json!({ "system": system.name(), "geometric_mean": mean, "contests": each.collect::<Vec<_>>() })
     });
@@ -69,13 +70,19 @@ mod tests {
     #[test]
     fn means_are_geometric_and_extremes_are_named() {
         let ratio = |system, contest: &str, ours_is| Ratio { system, contest: contest.into(), ours_is };
-        let ratios =
-            [ratio(System::Flink, "q0", 8.0), ratio(System::Timely, "keyed", 2.0), ratio(System::Flink, "q1", 2.0)];
+        let ratios = [
+            ratio(System::Flink, "q0", 8.0),
+            ratio(System::Timely, "keyed", 2.0),
+            ratio(System::Flink, "q1", 2.0),
+        ];
         let expected = "\nours beside flink: 4.0x by the geometric mean of 2 contests, least 2.0x (q1), greatest 8.0x (q0)\n";
         assert_eq!(lines(&ratios), expected);
         let json = to_json(&ratios);
         assert!((json[0]["geometric_mean"].as_f64().unwrap() - 4.0).abs() < 1e-9);
-        assert_eq!((&json[1]["system"], &json[1]["contests"][0]["contest"]), (&json!("timely"), &json!("keyed")));
+        assert_eq!(
+            (&json[1]["system"], &json[1]["contests"][0]["contest"]),
+            (&json!("timely"), &json!("keyed"))
+        );
         assert_eq!(lines(&[]), "");
     }
 }

@@ -103,7 +103,7 @@ impl<'a, K: Key + ?Sized, U> KeyedContext<'a, K, U> {
     }
 
     /// Changes what is kept for the key, which is put in as `init` gives it where there is nothing, and gives back what `change` does. That is one
-    /// look-up; [`get`](Self::get) and [`set`](Self::set) are two.
+    /// look-up; [`get`](Self::get) and [`set`](Self::set) are two. Values of plain bytes are changed where they lie, others are written anew.
     pub fn update<V: Record, R>(
         &mut self,
         state: &ValueState<V>,
