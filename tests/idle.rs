@@ -17,6 +17,9 @@ const CPU_PERCENT_MAX: f64 = 2.0;
 /// Settling, then watching.
 const SETTLING: Duration = Duration::from_secs(3);
 const WATCHING: Duration = Duration::from_secs(5);
+/// An idle job does the same thing all the time. What a crowded machine adds (slow disks, cold caches, interrupts booked on whoever is
+/// running) comes and goes, so one quiet stretch out of so many shows what the job itself costs.
+const STRETCHES: usize = 6;
 
 /// Ticks of `/proc/<pid>/stat` per second: `USER_HZ`, which is 100 on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -47,15 +50,19 @@ fn idle(shards: u16, journal: &str) {
     job.until_said("(b,1)", Duration::from_secs(30));
     let process = Path::new("/proc").join(job.id().to_string());
     std::thread::sleep(SETTLING);
-    let before = processor_time(&process);
-    std::thread::sleep(WATCHING);
-    let percent = 100.0 * (processor_time(&process) - before) / WATCHING.as_secs_f64();
+    let percent_max = CPU_PERCENT_MAX * f64::from(shards);
+    let asleep = (0..STRETCHES).any(|_| {
+        let before = processor_time(&process);
+        std::thread::sleep(WATCHING);
+        let percent = 100.0 * (processor_time(&process) - before) / WATCHING.as_secs_f64();
+        eprintln!("{shards} shards, journal {journal}: {percent:.1} % of a core");
+        percent < percent_max
+    });
     let resident = resident_kib(&process);
-    eprintln!("{shards} shards, journal {journal}: {resident} KiB resident, {percent:.1} % of a core");
     job.kill().never_panicked();
     peer.finish();
     assert!(resident < RESIDENT_MAX_KIB, "{resident} KiB resident");
-    assert!(percent < CPU_PERCENT_MAX * f64::from(shards), "{percent} % of a core");
+    assert!(asleep, "never under {percent_max} % of a core in {STRETCHES} stretches of {WATCHING:?}");
 }
 
 #[test]

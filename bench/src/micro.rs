@@ -3,6 +3,7 @@
 mod async_immediate;
 mod broadcast_rule;
 mod chain8;
+mod cold_touch;
 mod hop;
 mod insert;
 mod interval_join;

@@ -19,6 +19,7 @@ pub mod driver;
 pub(crate) mod job_meta;
 pub mod metrics;
 pub mod placement;
+pub(crate) mod prefaults;
 pub mod preflight;
 pub(crate) mod reads;
 pub mod restart;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use millstream::prelude::*;
 use serde_json::json;
 
+use super::cold_touch::ColdTouches;
 use super::{Settings, keyed_count};
 use crate::bids::Tally;
 use crate::clock::monotonic_nanos;
@@ -38,6 +39,7 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
         checkpoints += completed;
         of_spin(core, second, GAPS_PER_PIECE, monotonic_nanos, &mut gaps.spin)?;
     }
+    let touches = ColdTouches::measure(core, second)?;
     let (ours, bare) = (median(gaps.job.iter().copied()), median(gaps.spin.iter().copied()));
     let ((_, job_max), (_, spin_max)) = (spread(gaps.job.iter().copied()), spread(gaps.spin.iter().copied()));
     let excess = gaps.job.iter().map(|gap| gap - bare);
@@ -48,6 +50,7 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
             "longest gap of a second: job median {ours:.0} us, maximum {job_max:.0} us; bare loop median {bare:.0} us, \
              maximum {spin_max:.0} us; {checkpoints} checkpoints completed"
         ),
+        touches.note(),
     ];
     Ok(vec![Outcome {
         name: "loop_gap_excess_us",
@@ -59,7 +62,7 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
         ratio_spread: None,
         target: Target::ValueAtMost(100.0),
         notes,
-        disturbed: Vec::new(),
+        disturbed: touches.disturbance().into_iter().collect(),
         raw: json!({ "job_us": gaps.job, "spin_us": gaps.spin }),
     }])
 }

@@ -13,6 +13,7 @@ use millstream::source::{PartitionId, Reader, ReaderContext, Records, Replay, So
 use serde_json::json;
 
 use super::Settings;
+use super::cold_touch::ColdTouches;
 use super::loop_gap::of_spin;
 use crate::bids::{Bids, Tally};
 use crate::clock::{monotonic_nanos, thread_nanos};
@@ -58,6 +59,7 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
         of_spin(core, second, SECONDS_PER_PIECE, monotonic_nanos, &mut longest.spin)?;
         of_spin(core, second, SECONDS_PER_PIECE, thread_nanos, &mut longest.spin_steps)?;
     }
+    let touches = ColdTouches::measure(core, second)?;
     let (steps, above) = (watch.steps.load(Ordering::Relaxed), watch.above.load(Ordering::Relaxed));
     let range = |values: &[f64]| spread(values.iter().copied());
     let middle = |values: &[f64]| median(values.iter().copied());
@@ -87,6 +89,7 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
             range(&longest.spin).1,
             seconds_above(&longest.spin),
         ),
+        touches.note(),
     ];
     let bare = middle(&longest.spin);
     let raw = json!({
@@ -104,7 +107,7 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
             ratio_spread: None,
             target: Target::ValueAtMost(STEP_MAX_US),
             notes: notes.clone(),
-            disturbed: Vec::new(),
+            disturbed: touches.disturbance().into_iter().collect(),
             raw: raw.clone(),
         },
         Outcome {
@@ -120,6 +123,7 @@ pub fn measure(settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
             disturbed: (bare > STEP_MAX_US / 2.0)
                 .then(|| format!("the bare loop itself was away for {bare:.0} us in a second"))
                 .into_iter()
+                .chain(touches.disturbance())
                 .collect(),
             raw,
         },

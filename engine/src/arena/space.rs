@@ -25,6 +25,13 @@ impl PageList {
 /// How many pages of dropped tables are taken back when a page is needed and none is free.
 const RECLAIM_AT_ONCE: usize = 8;
 
+/// How many pages are to be ready before they are needed: this part of those in use, within these bounds.
+const AHEAD_OF_USE: u32 = 8;
+const AHEAD_MIN: u32 = 32;
+const AHEAD_MAX: u32 = 4096;
+/// The part of what is left of the memory budget that pages may take before they are needed: others may need it at once.
+const AHEAD_OF_BUDGET: u64 = 4;
+
 impl Arena {
     /// Hands out a page, entered for the next checkpoint. What it holds is left over from earlier.
     pub(crate) fn alloc(&mut self, list: &mut PageList, info: PageInfo) -> Result<PageNo, StateError> {
@@ -108,6 +115,26 @@ impl Arena {
         !self.discarded.is_empty()
     }
 
+    /// Plans ahead of the growth that an arena of this size may see: [`Arena::plan_prefault`] for a part of the pages in use, once half of
+    /// those planned before are used up.
+    #[inline]
+    pub fn plan_ahead(&mut self) -> Option<Prefault> {
+        let ahead = (self.in_use / AHEAD_OF_USE).clamp(AHEAD_MIN, AHEAD_MAX);
+        let ready = self.pages_ready();
+        if ready >= ahead / 2 {
+            return None;
+        }
+        let budget = &self.config.budget;
+        let room = budget.limit().saturating_sub(budget.used()) / AHEAD_OF_BUDGET / PAGE_BYTES as u64;
+        self.plan_prefault(ready + (ahead - ready).min(room.try_into().unwrap_or(u32::MAX)))
+    }
+
+    /// How many pages can be handed out of memory that is charged, and given or about to be.
+    #[inline]
+    fn pages_ready(&self) -> u32 {
+        self.free.len() as u32 + (self.charged - self.next)
+    }
+
     /// Plans to have `pages_max` free pages whose memory the kernel has given, so that no hot path waits for a page fault: says what is
     /// to be touched, `None` where that many are ready or the memory budget has no more. A shard hands the answer to a helper
     /// thread; [`Arena::prefault`] is for where a pause does no harm.
@@ -117,8 +144,7 @@ impl Arena {
         if self.residency.is_some() {
             return None;
         }
-        let ready = self.free.len() as u32 + (self.charged - self.next);
-        let wanted = pages_max.saturating_sub(ready).min(self.config.pages_max - self.charged);
+        let wanted = pages_max.saturating_sub(self.pages_ready()).min(self.config.pages_max - self.charged);
         let budget = &self.config.budget;
         let left = (budget.limit().saturating_sub(budget.used()) / PAGE_BYTES as u64).min(u64::from(wanted));
         let bytes = left as usize * PAGE_BYTES;

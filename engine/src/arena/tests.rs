@@ -93,6 +93,25 @@ fn prefaulted_pages_are_charged_once() {
 }
 
 #[test]
+fn plans_go_ahead_of_growth_and_leave_most_of_a_budget() {
+    let budget = MemoryBudget::new(400 * PAGE_BYTES as u64);
+    let config = ArenaConfig { pages_max: 1024, budget, ..ArenaConfig::new("test") };
+    let mut arena = Arena::new(config).unwrap();
+    let (table, mut list) = (table(&mut arena), PageList::default());
+    let mut use_up = |arena: &mut Arena, pages: u32| {
+        for _ in 0..pages {
+            arena.alloc(&mut list, PageInfo::of_kind(PageKind::Overflow, table)).unwrap();
+        }
+        (arena.plan_ahead().is_some(), arena.bytes_charged() / PAGE_BYTES as u64)
+    };
+    assert_eq!(use_up(&mut arena, 0), (true, 32));
+    assert_eq!(use_up(&mut arena, 0), (false, 32));
+    assert_eq!(use_up(&mut arena, 16), (false, 32), "half of them are left");
+    assert_eq!(use_up(&mut arena, 1), (true, 49));
+    assert_eq!(use_up(&mut arena, 283), (true, 325), "a quarter of the hundred that are left of the budget");
+}
+
+#[test]
 fn a_heap_arena_works_alike() {
     let config = ArenaConfig { pages_max: 16, backing: ArenaBacking::Heap, ..ArenaConfig::new("test") };
     let mut arena = Arena::new(config).unwrap();

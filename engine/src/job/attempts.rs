@@ -31,6 +31,7 @@ use crate::runtime::coordinator::{CheckpointTimes, Coordinator, Outcome, Start};
 use crate::runtime::driver::ShardFailure;
 use crate::runtime::job_meta::JobMeta;
 use crate::runtime::metrics::{CheckpointMetrics, MemoryUse};
+use crate::runtime::prefaults::Prefaults;
 use crate::runtime::restart::{RestartStrategy, Restarts};
 use crate::runtime::restored::{RestoreFailure, Restored};
 use crate::runtime::spill_dir::SpillDir;
@@ -77,6 +78,8 @@ pub(crate) struct Attempts {
     stages: Option<StageKeeper>,
     /// What all arenas, and all exchanges, of the attempt may use together.
     budgets: Option<(MemoryBudget, OverflowBudget)>,
+    /// Who has memory given before it is needed; nobody unless set.
+    pub(crate) prefaults: Option<Prefaults>,
     /// A checkpoint that turned out to be damaged, and what is wrong with it.
     damaged: Option<(Epoch, String)>,
     /// The savepoint that the job begins with.
@@ -155,6 +158,7 @@ impl Attempts {
             processing,
             stages,
             budgets: None,
+            prefaults: None,
             damaged: None,
             savepoint,
             types: Arc::default(),
@@ -224,6 +228,7 @@ impl Attempts {
             ring_bytes: self.job.ring_bytes,
             overflow: OverflowBudget::new(self.job.overflow_bytes),
             memory: self.job.memory_bytes.map_or_else(MemoryBudget::unlimited, MemoryBudget::new),
+            prefaults: self.prefaults.clone(),
             spill: None,
             state_dir: self.job.state_dir.clone(),
             delta_dir: self.store.as_ref().map(CheckpointStore::delta_dir),

@@ -22,6 +22,7 @@ use crate::runtime::coordinator::Coordinator;
 use crate::runtime::driver::{self, DriverKind, RunningShards, ShardSpec};
 use crate::runtime::metrics::MemoryUse;
 use crate::runtime::placement::{self, HeldCores, Placement};
+use crate::runtime::prefaults::Prefaults;
 use crate::runtime::stalls::Watchdog;
 use crate::time::Clock;
 
@@ -70,7 +71,10 @@ impl Supervisor {
         let shard_clock = job.clock.clone().unwrap_or_else(|| clock.clone());
         let processing = shard_clock.processing_time(job.tick);
         let watchdog = Watchdog::new(job.stall_after);
-        let attempts = Attempts::new(job, program, Arc::new(RealDisk), HashSeed(random()), processing)?;
+        let mut attempts = Attempts::new(job, program, Arc::new(RealDisk), HashSeed(random()), processing)?;
+        attempts.prefaults = Prefaults::start()
+            .inspect_err(|error| tracing::debug!("memory is given on first touch: {error}"))
+            .ok();
         shared.start(Started {
             plan: attempts.plan.clone(),
             seed: attempts.seed,

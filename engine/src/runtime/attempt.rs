@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use super::control::{Control, Events, ShardEvent};
 use super::driver::{BuildShard, Drive};
+use super::prefaults::Prefaults;
 use super::restored::Restored;
 use super::shard::{BuiltShard, Shard};
 use super::spill_dir::SpillDir;
@@ -43,6 +44,8 @@ pub(crate) struct AttemptSpec {
     pub(crate) ring_bytes: usize,
     pub(crate) overflow: OverflowBudget,
     pub(crate) memory: MemoryBudget,
+    /// Who has memory given before it is needed, if there is anybody.
+    pub(crate) prefaults: Option<Prefaults>,
     /// Where state lies that memory has no room for.
     pub(crate) spill: Option<Arc<SpillDir>>,
     pub(crate) state_dir: Option<PathBuf>,
@@ -158,7 +161,7 @@ fn build(
     let context = open_context(&spec, shard, &control, &time);
     let built = build_program(&spec, shard, ends);
     let writer = spec.delta_dir.map(|dir| DeltaWriter::new(shard, dir, FileHandle(0)));
-    let shard = Shard::open(&context, built, control, events, disk, writer);
+    let shard = Shard::open(&context, built, control, events, disk, writer, spec.prefaults);
     #[cfg(feature = "planted-faults")]
     let shard = shard.plant(spec.plant);
     Box::new(shard)

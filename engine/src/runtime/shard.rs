@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::control::{Control, Events, Phase, ShardAccount, ShardAnswer, ShardEvent};
 use super::driver::{Drive, Step};
 use super::metrics::{Gauges, StepKind};
+use super::prefaults::Prefaults;
 use super::reads::Read;
 use super::saving::Saving;
 use crate::accumulator::Parts;
@@ -29,9 +30,6 @@ const PAGES_PER_IDLE_STEP: usize = 32;
 
 /// How many pages a step brings in after a restart.
 const PAGES_RESTORED_PER_STEP: usize = 8;
-
-/// How many pages a step touches ahead of their use.
-const PAGES_PREFAULTED_PER_STEP: u32 = 32;
 
 /// How many steps pass between two readings of the chains' figures.
 const STEPS_PER_GAUGE: u32 = 256;
@@ -63,6 +61,7 @@ pub(crate) struct Shard {
     events: Events,
     disk: Box<dyn ShardDisk>,
     writer: Option<DeltaWriter>,
+    prefaults: Option<Prefaults>,
     /// The epoch that all chains have switched to.
     epoch: Epoch,
     switching: Option<Switching>,
@@ -113,6 +112,7 @@ impl Shard {
         events: Events,
         disk: Box<dyn ShardDisk>,
         writer: Option<DeltaWriter>,
+        prefaults: Option<Prefaults>,
     ) -> Shard {
         let epoch = context.restored_epoch();
         let opened = catch(|| {
@@ -149,6 +149,7 @@ impl Shard {
             events,
             disk,
             writer,
+            prefaults,
             epoch,
             switching: None,
             saving: None,
@@ -430,8 +431,8 @@ impl Shard {
         Ok(())
     }
 
-    /// After a restart: brings in pages that nobody has asked for yet. Otherwise: takes back what dropped tables held, and touches
-    /// pages ahead of their use. Lets pages go that memory has no room for.
+    /// After a restart: brings in pages that nobody has asked for yet. Otherwise: takes back what dropped tables held, and has memory
+    /// given ahead of its use. Lets pages go that memory has no room for.
     fn restore(&mut self, progress: &mut Progress, now: Nanos) -> Result<(), Box<Failure>> {
         let mut missing = false;
         for (segment, next) in self.segments.iter_mut().zip(&mut self.restoring) {
@@ -447,8 +448,11 @@ impl Shard {
                 progress.wake_at(Some(now.after(LOOK_FOR_MEMORY_EVERY)));
             }
             progress.worked |= missing || arena.reclaim(PAGES_RESTORED_PER_STEP);
-            if !progress.worked {
-                arena.prefault(PAGES_PREFAULTED_PER_STEP);
+            // Without a helper the memory is given on first touch.
+            if let Some(prefaults) = &self.prefaults
+                && let Some(plan) = arena.plan_ahead()
+            {
+                prefaults.order(plan);
             }
         }
         if !missing && !self.verified {

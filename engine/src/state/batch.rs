@@ -23,6 +23,8 @@ const NEAR_TABLE_BYTES: u64 = 256 * 1024;
 
 /// How much memory the processor fetches at once.
 const LINE_BYTES: usize = 64;
+/// Entries start at multiples of it: one that is no longer lies in one line.
+const ENTRY_IN_LINE_BYTES: usize = 16;
 
 /// What the first passes found out about a record of the batch: the page, and the slot with the right tag (or [`NO_SLOT`]) above it.
 #[derive(Clone, Copy)]
@@ -152,19 +154,16 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
             }
             // SAFETY: as before.
             let view = unsafe { TablePage::<K, V, P>::new(arena.at(lane.page())) };
-            match view.candidate(hash) {
-                Some(slot) => {
-                    lane.0 |= (slot as u64) << 32;
-                    let entry = view.entry(slot).cast_const();
-                    (0..Entry::<K, V>::BYTES)
-                        .step_by(LINE_BYTES)
-                        .for_each(|at| prefetch(entry.wrapping_add(at)));
-                    // The hash, which is compared first, is the last thing in an entry; it may have a line of its own.
-                    if Entry::<K, V>::BYTES > LINE_BYTES {
-                        prefetch(entry.wrapping_add(Entry::<K, V>::HASH_AT));
-                    }
+            let candidates = view.candidates(hash);
+            lane.0 |= candidates.first().map_or(NO_SLOT, |slot| slot as u64) << 32;
+            // The first one may have the tag of another key: then it is one of the others, as a rule.
+            for slot in candidates {
+                let entry = view.entry(slot).cast_const();
+                (0..Entry::<K, V>::BYTES).step_by(LINE_BYTES).for_each(|at| prefetch(entry.wrapping_add(at)));
+                // The hash, which is compared first, is the last thing in an entry; it may have a line of its own.
+                if Entry::<K, V>::BYTES > ENTRY_IN_LINE_BYTES {
+                    prefetch(entry.wrapping_add(Entry::<K, V>::HASH_AT));
                 }
-                None => lane.0 |= NO_SLOT << 32,
             }
         }
         if !Entry::<K, V>::KEY_IS_REF && !Entry::<K, V>::VALUE_IS_REF {

@@ -36,6 +36,31 @@ impl<K: ?Sized, V, P> Clone for TablePage<K, V, P> {
 }
 impl<K: ?Sized, V, P> Copy for TablePage<K, V, P> {}
 
+/// The slots of a group that have the tag of a hash.
+#[derive(Clone, Copy)]
+pub(super) struct Candidates {
+    group: usize,
+    mask: u32,
+}
+
+impl Candidates {
+    #[inline(always)]
+    pub(super) fn first(self) -> Option<usize> {
+        { self }.next()
+    }
+}
+
+impl Iterator for Candidates {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        let slot = (self.mask != 0).then(|| self.group * GROUP + self.mask.trailing_zeros() as usize)?;
+        self.mask &= self.mask - 1;
+        Some(slot)
+    }
+}
+
 impl<K: Key + ?Sized, V: Record, P: Probe> TablePage<K, V, P> {
     /// # Safety
     /// `base` is the start of a readable page (an address that is a multiple of 16 at least), which stays one while the view
@@ -116,13 +141,19 @@ impl<K: Key + ?Sized, V: Record, P: Probe> TablePage<K, V, P> {
         self.tags(Self::home(hash))
     }
 
-    /// The first slot in the hash's own group whose tag is that of the hash.
+    /// The slots in the hash's own group whose tag is that of the hash; those in the next group where that one is full and has none.
     #[inline(always)]
-    pub(super) fn candidate(self, hash: KeyHash) -> Option<usize> {
-        let home = Self::home(hash);
+    pub(super) fn candidates(self, hash: KeyHash) -> Candidates {
+        let (home, tag) = (Self::home(hash), tag_of(hash));
         // SAFETY: a group of tags of this page.
-        let mask = unsafe { P::equal(self.tags(home), tag_of(hash)) };
-        (mask != 0).then(|| home * GROUP + mask.trailing_zeros() as usize)
+        let mask = unsafe { P::equal(self.tags(home), tag) };
+        // SAFETY: as before.
+        if mask != 0 || unsafe { P::empty(self.tags(home)) } != 0 {
+            return Candidates { group: home, mask };
+        }
+        let next = (home + 1) % Entry::<K, V>::GROUPS;
+        // SAFETY: as before.
+        Candidates { group: next, mask: unsafe { P::equal(self.tags(next), tag) } }
     }
 
     /// The slot of the entry with this hash for which `is` says yes.
@@ -151,14 +182,12 @@ impl<K: Key + ?Sized, V: Record, P: Probe> TablePage<K, V, P> {
         is: &mut impl FnMut(*mut u8) -> Result<bool, E>,
     ) -> Result<Option<usize>, E> {
         // SAFETY: a group of tags of this page.
-        let mut mask = unsafe { P::equal(self.tags(group), tag_of(hash)) };
-        while mask != 0 {
-            let slot = group * GROUP + mask.trailing_zeros() as usize;
+        let mask = unsafe { P::equal(self.tags(group), tag_of(hash)) };
+        for slot in (Candidates { group, mask }) {
             let entry = self.entry(slot);
             if Self::hash(entry) == hash && is(entry)? {
                 return Ok(Some(slot));
             }
-            mask &= mask - 1;
         }
         Ok(None)
     }

@@ -24,7 +24,7 @@ pub const QUERY: Query = Query {
 fn build(flow: &Flow, input: &Input, output: &Output) {
     input
         .draw(flow, FullBid::draw)
-        .key_by(|bid| (bid.bidder(), bid.auction()))
+        .key_by(|bid| (bid.bidder, bid.auction))
         .process(LastBid::default())
         .sink("rows", output.rows(|bid: &FullBid| format!("{},{}\t{}", bid.bidder, bid.auction, bid.show())));
 }
@@ -43,7 +43,7 @@ impl KeyedProcess<FullBid, (i64, i64)> for LastBid {
     }
 
     fn process(&mut self, bid: &View<FullBid>, ctx: &mut KeyedContext<'_, (i64, i64), FullBid>) {
-        let place = [bid.date_time(), bid.price()];
+        let place = [bid.date_time, bid.price];
         let is_last = ctx.update(
             &self.last,
             || [i64::MIN; 2],
@@ -54,7 +54,7 @@ impl KeyedProcess<FullBid, (i64, i64)> for LastBid {
             },
         );
         if is_last {
-            ctx.emit(FullBid::owned(bid));
+            ctx.emit(*bid);
         }
     }
 }

@@ -68,7 +68,7 @@ fn show((bid, rank): &Row) -> String {
 fn build(flow: &Flow, input: &Input, output: &Output) {
     input
         .draw(flow, FullBid::draw)
-        .key_by(|bid| bid.auction() as u64)
+        .key_by(|bid| bid.auction as u64)
         .process(TopTen::default())
         .sink("rows", output.rows(show));
 }
@@ -89,12 +89,11 @@ impl KeyedProcess<FullBid, u64> for TopTen {
     }
 
     fn process(&mut self, bid: &View<FullBid>, ctx: &mut KeyedContext<'_, u64, Row>) {
-        let order = [-bid.price(), bid.date_time(), bid.bidder()];
+        let order = [-bid.price, bid.date_time, bid.bidder];
         let inserted = ctx.update(&self.top, Top::default, |top| Some((top.insert(order)?, *top)));
         let Some((place, top)) = inserted else { return };
-        let bid = FullBid::owned(bid);
-        ctx.map(&self.bids).put(&top.slots[place], &bid);
-        ctx.emit((bid, place as u64 + 1));
+        ctx.map(&self.bids).put(&top.slots[place], bid);
+        ctx.emit((*bid, place as u64 + 1));
         for below in place + 1..top.number as usize {
             let moved =
                 ctx.map(&self.bids).get(&top.slots[below]).expect("kept under each slot that is taken");

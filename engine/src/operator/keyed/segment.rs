@@ -14,6 +14,7 @@ use crate::disk::{DiskDone, ShardDisk};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::{Port, ShardRange};
 use crate::key::HashSeed;
+use crate::record::Layout;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::reads::{Read, StateRead};
 use crate::runtime::restored::Restored;
@@ -60,6 +61,8 @@ pub(super) struct OperatorSegment<H, P> {
     pub(super) head: H,
     pub(super) push: P,
     name: String,
+    /// What records look like, per input: put into words once.
+    layouts: Vec<Layout>,
     shard: ShardId,
     /// Of all inputs, one after the other.
     pub(super) inlets: Vec<Inlet>,
@@ -101,6 +104,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
             head,
             push,
             name: String::new(),
+            layouts: H::In::layouts(ports.len()),
             shard: ShardId(0),
             inlets,
             ports,
@@ -340,8 +344,8 @@ impl<H: Operator, P: Push<FromExchange<H>>> OperatorSegment<H, P> {
 
     /// Brings back the records that were on their way here.
     fn restore_in_flight(&mut self, restored: &Restored, context: &OpenContext) -> Result<(), Cause> {
-        let (layouts, types) = (H::In::layouts(self.ports.len()), H::In::types(self.ports.len()));
-        restored.check_in_flight(&self.name, &layouts, &types).map_err(Cause::fatal)?;
+        let types = H::In::types(self.ports.len());
+        restored.check_in_flight(&self.name, &self.layouts, &types).map_err(Cause::fatal)?;
         for ((number, port), of) in self.ports.iter().enumerate().zip(types) {
             let frames = restored
                 .in_flight(self.head.op(), Port(number as u8), (&port.end, of), context)
@@ -455,7 +459,7 @@ impl<H: Operator, P: Push<FromExchange<H>>> Segment for OperatorSegment<H, P> {
             operator: self.name.clone(),
             merge: self.merge.save(),
             due: self.due.iter().copied().collect(),
-            records: H::In::layouts(self.ports.len()),
+            records: self.layouts.clone(),
         });
         if let Some(operator) = self.head.switch(epoch) {
             snapshot.operators.push(operator);
