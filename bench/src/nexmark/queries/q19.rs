@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use millstream::operator::{KeyedContext, KeyedProcess, MapState, States, ValueState};
+use millstream::operator::{KeyedContext, KeyedProcess, States, ValueState};
 use millstream::prelude::*;
 
 use crate::nexmark::full_bid::{self, FullBid};
@@ -26,36 +26,14 @@ pub const QUERY: Query = Query {
 const TOP: usize = 10;
 
 /// What decides which bid is before another one: minus its price, its time, its bidder. The lesser one is.
-type Order = [i64; 3];
-
-/// The bids of an auction that are shown, the first one first.
-#[derive(Record, Clone, Copy, Default)]
-#[repr(C)]
-struct Top {
-    number: u64,
-    orders: [Order; TOP],
-    /// Where each bid is kept.
-    slots: [u64; TOP],
+fn order(bid: &FullBid) -> [i64; 3] {
+    [-bid.price, bid.date_time, bid.bidder]
 }
 
-impl Top {
-    /// Puts a bid in, in the place of the last one where there are ten: its rank, from 0 on, if it has one.
-    fn insert(&mut self, order: Order) -> Option<usize> {
-        let number = self.number as usize;
-        let place = self.orders[..number].iter().position(|other| order < *other).unwrap_or(number);
-        if place == TOP {
-            return None;
-        }
-        if number < TOP {
-            self.slots[number] = self.number;
-            self.number += 1;
-        }
-        let number = self.number as usize;
-        self.orders[place..number].rotate_right(1);
-        self.slots[place..number].rotate_right(1);
-        self.orders[place] = order;
-        Some(place)
-    }
+/// Where a bid belongs among those that are shown, if it is one of them.
+fn place(top: &[FullBid], bid: &FullBid) -> Option<usize> {
+    let place = top.iter().position(|other| order(bid) < order(other)).unwrap_or(top.len());
+    (place < TOP).then_some(place)
 }
 
 /// A bid and its rank, from 1 on.
@@ -75,9 +53,8 @@ fn build(flow: &Flow, input: &Input, output: &Output) {
 
 #[derive(Default)]
 struct TopTen {
-    top: ValueState<Top>,
-    /// The bids by their slots.
-    bids: MapState<u64, FullBid>,
+    /// The bids that are shown, the first one first.
+    top: ValueState<Vec<FullBid>>,
 }
 
 impl KeyedProcess<FullBid, u64> for TopTen {
@@ -85,20 +62,18 @@ impl KeyedProcess<FullBid, u64> for TopTen {
 
     fn open(&mut self, states: &mut States<'_, u64>) {
         self.top = states.value("top");
-        self.bids = states.map("bids");
     }
 
     fn process(&mut self, bid: &View<FullBid>, ctx: &mut KeyedContext<'_, u64, Row>) {
-        let order = [-bid.price, bid.date_time, bid.bidder];
-        let inserted = ctx.update(&self.top, Top::default, |top| Some((top.insert(order)?, *top)));
-        let Some((place, top)) = inserted else { return };
-        ctx.map(&self.bids).put(&top.slots[place], bid);
-        ctx.emit((*bid, place as u64 + 1));
-        for below in place + 1..top.number as usize {
-            let moved =
-                ctx.map(&self.bids).get(&top.slots[below]).expect("kept under each slot that is taken");
-            ctx.emit((moved, below as u64 + 1));
+        // Most bids are none of them: so much is seen where the others lie.
+        let Some(place) = ctx.view(&self.top, |top| place(top, bid)).unwrap_or(Some(0)) else { return };
+        let mut top = ctx.get(&self.top).unwrap_or_default();
+        top.truncate(TOP - 1);
+        top.insert(place, *bid);
+        for (rank, bid) in (1..).zip(&top).skip(place) {
+            ctx.emit((*bid, rank));
         }
+        ctx.set(&self.top, top);
     }
 }
 
@@ -111,21 +86,4 @@ fn reference(events: &[Event]) -> Vec<String> {
         ranked.map(move |(rank, bid)| format!("{auction},{rank}\t{}", full_bid::show(&bid)))
     });
     rows.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Top;
-
-    #[test]
-    fn the_ten_least_stay_each_in_a_slot_of_its_own() {
-        let mut top = Top::default();
-        let ranks = [5, 3, 9, 1, 8, 2, 7, 11, 6, 4, 12, 0, 10].map(|order| top.insert([order, 0, 0]));
-        assert_eq!(ranks[..4], [Some(0), Some(0), Some(2), Some(0)]);
-        assert_eq!(ranks[10..], [None, Some(0), None]);
-        assert_eq!(top.orders.map(|order| order[0]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        let mut slots = top.slots;
-        slots.sort_unstable();
-        assert_eq!(slots, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    }
 }
