@@ -14,9 +14,12 @@
 //! | [`Collect`]: records handed to the host program | plain |
 //! | [`FileSink`]: part files that appear when their checkpoint is durable | transactional |
 //!
+//! With the feature `avro`, records are in Avro's encoding, and their types change by its rules, by the module of that name.
 //! With the feature `parquet`, states of savepoints are written into files of Parquet and read from them, by the module of that name.
 #![warn(clippy::unwrap_used)]
 
+#[cfg(feature = "avro")]
+pub mod avro;
 pub mod collect;
 pub mod collection;
 pub mod demos;

@@ -66,9 +66,53 @@ pub fn measure(settings: &Settings, report: &mut Report) -> Result<(), Box<dyn E
             arrived => recorder.record(sent, arrived),
         }
     }
-    let seconds = Second::all(recorder.into_seconds(), disturbed);
-    report.add(group(settings, host_core, idle, seconds));
+    let job = Second::all(recorder.into_seconds(), disturbed);
+    let bare = bare(settings, host_core, seconds)?;
+    report.add(group(settings, host_core, idle, job, bare));
     Ok(())
+}
+
+/// What the machine takes to wake a thread that does nothing but sleep: on the shard's core, by the same schedule.
+fn bare(settings: &Settings, host_core: usize, seconds: u64) -> Result<Vec<Second>, Box<dyn Error>> {
+    let plan = Plan { start: monotonic_nanos(), rate: RATE, warm_up: Duration::ZERO, seconds };
+    let (records, core) = (plan.records(), settings.cores[0]);
+    let (plan, posted) = (&plan, &AtomicU64::new(0));
+    let (wakes, disturbed) = std::thread::scope(|scope| {
+        let sleeper = scope.spawn(|| {
+            pin(core)?;
+            let arrivals = (0..records).map(|number| {
+                while posted.load(Ordering::Acquire) <= number {
+                    std::thread::park();
+                }
+                monotonic_nanos()
+            });
+            Ok(arrivals.collect::<Vec<u64>>())
+        });
+        let thread = sleeper.thread().clone();
+        let sender = scope.spawn(move || {
+            // Whether or not it got its core, the sleeper is to end.
+            let pinned = pin(host_core);
+            let mut dues = plan.dues();
+            let mut sent = Vec::with_capacity(records as usize);
+            while let Some(due) = dues.peek() {
+                sleep_until(due);
+                sent.push(monotonic_nanos());
+                posted.store(sent.len() as u64, Ordering::Release);
+                thread.unpark();
+                dues.advance();
+            }
+            pinned.map(|()| sent)
+        });
+        let disturbed = watch(&settings.cores, plan.from(), plan.seconds, || {});
+        let panicked = |_| "a thread of the bare wake-ups panicked".to_owned();
+        let sent = sender.join().map_err(panicked).and_then(|sent| sent);
+        let arrived: Result<Vec<u64>, String> = sleeper.join().map_err(panicked).and_then(|arrived| arrived);
+        (sent.and_then(|sent| Ok((sent, arrived?))), disturbed)
+    });
+    let (sent, arrived) = wakes?;
+    let mut recorder = Recorder::new(plan);
+    sent.into_iter().zip(arrived).for_each(|(sent, arrived)| recorder.record(sent, arrived));
+    Ok(Second::all(recorder.into_seconds(), disturbed))
 }
 
 /// Sends, sleeping in between, and says when each was sent.
@@ -85,9 +129,10 @@ fn send_all(plan: &Plan, ingress: &mut Ingress<Probe>) -> Result<Vec<u64>, Strin
     Ok(sent)
 }
 
-fn group(settings: &Settings, host_core: usize, idle: f64, seconds: Vec<Second>) -> Group {
+fn group(settings: &Settings, host_core: usize, idle: f64, seconds: Vec<Second>, bare: Vec<Second>) -> Group {
     let series =
         Series { label: "from send to the operator, adaptive".to_owned(), seconds, ..Series::default() };
+    let bare = Series { label: "bare unpark of a thread".to_owned(), seconds: bare, ..Series::default() };
     let disturbed = series.all_disturbed();
     let verdicts = vec![
         Verdict {
@@ -113,7 +158,7 @@ fn group(settings: &Settings, host_core: usize, idle: f64, seconds: Vec<Second>)
             settings.cores[0],
             NANOS_PER_SECOND / RATE / 1_000_000
         )],
-        series: vec![series],
+        series: vec![series, bare],
         verdicts,
         raw: json!({ "idle_percent_of_a_core": idle }),
     }

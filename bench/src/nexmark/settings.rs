@@ -107,12 +107,12 @@ impl RunArgs {
         words
     }
 
-    /// For programs.
+    /// For programs: the settings of a run that is measured.
     pub fn to_json(&self) -> Value {
         json!({
             "events": self.events,
             "shards": self.shards,
-            "checkpoint_interval_ms": self.checkpoint_interval,
+            "checkpoint_interval_ms": self.interval_measured().map(|interval| interval.as_millis() as u64),
             "rate": self.rate,
             "event_rate": self.event_rate,
             "out_of_order": self.out_of_order,

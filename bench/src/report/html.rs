@@ -15,7 +15,8 @@ const BY_NIGHT: [&str; COLORS] =
 const STYLE: &str = "html{background:var(--back);color:var(--text);color-scheme:light dark}\
 body{font-family:sans-serif;max-width:80em;margin:2em auto;padding:0 1em;line-height:1.4}\
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:14px;margin:1em 0}\
-td,th{padding:2px 10px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}td.words{white-space:normal}\
+td,th{padding:2px 10px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}\
+td.words{white-space:normal;min-width:11em}td.words:last-child{min-width:26em}\
 td:first-child,th:first-child,.words{text-align:left}\
 .missed,.disturbed{color:var(--bad)}.note{color:var(--faint);font-size:14px}code{font-size:13px;overflow-wrap:anywhere}\
 svg{display:block;margin:1em 0;max-width:100%;height:auto;font-family:sans-serif;font-size:12px}\
