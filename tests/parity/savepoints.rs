@@ -1,6 +1,8 @@
 //! Savepoints: made of running jobs, gone on with by others. That every kind of state comes through them is shown by all tests here that
 //! run [every way](crate::ways): two of the ways go through a savepoint after each record.
 
+#[cfg(feature = "avro")]
+mod avro;
 mod evolution;
 mod kinds;
 #[cfg(feature = "parquet")]

@@ -53,7 +53,13 @@ pub fn measure(settings: &Settings, report: &mut Report) -> Result<(), Box<dyn E
     let idle = (processor_nanos() - processor) as f64 / (monotonic_nanos() - begin) as f64 * 100.0;
     let plan = Plan { start: monotonic_nanos(), rate: RATE, warm_up: Duration::ZERO, seconds };
     let (sent, disturbed) = std::thread::scope(|scope| {
-        let sender = scope.spawn(|| pin(host_core).and_then(|()| send_all(&plan, &mut ingress)));
+        let sender = scope.spawn(|| {
+            pin(host_core)?;
+            send_all(&plan, |number, now| {
+                let probe = Probe { key: number, due: now };
+                ingress.send(probe).map(|_| ()).map_err(|error| error.to_string())
+            })
+        });
         let disturbed = watch(&settings.cores, plan.from(), plan.seconds, || {});
         (sender.join().map_err(|_| "the thread that sends panicked".to_owned()), disturbed)
     });
@@ -92,16 +98,12 @@ fn bare(settings: &Settings, host_core: usize, seconds: u64) -> Result<Vec<Secon
         let sender = scope.spawn(move || {
             // Whether or not it got its core, the sleeper is to end.
             let pinned = pin(host_core);
-            let mut dues = plan.dues();
-            let mut sent = Vec::with_capacity(records as usize);
-            while let Some(due) = dues.peek() {
-                sleep_until(due);
-                sent.push(monotonic_nanos());
-                posted.store(sent.len() as u64, Ordering::Release);
+            let sent = send_all(plan, |number, _| {
+                posted.store(number + 1, Ordering::Release);
                 thread.unpark();
-                dues.advance();
-            }
-            pinned.map(|()| sent)
+                Ok(())
+            });
+            pinned.and(sent)
         });
         let disturbed = watch(&settings.cores, plan.from(), plan.seconds, || {});
         let panicked = |_| "a thread of the bare wake-ups panicked".to_owned();
@@ -115,14 +117,13 @@ fn bare(settings: &Settings, host_core: usize, seconds: u64) -> Result<Vec<Secon
     Ok(Second::all(recorder.into_seconds(), disturbed))
 }
 
-/// Sends, sleeping in between, and says when each was sent.
-fn send_all(plan: &Plan, ingress: &mut Ingress<Probe>) -> Result<Vec<u64>, String> {
+/// Sends by `send`, which is given the number and the time of each, sleeping in between, and says when each was sent.
+fn send_all(plan: &Plan, mut send: impl FnMut(u64, u64) -> Result<(), String>) -> Result<Vec<u64>, String> {
     let (mut dues, mut sent) = (plan.dues(), Vec::with_capacity(plan.records() as usize));
     while let Some(due) = dues.peek() {
         sleep_until(due);
         let now = monotonic_nanos();
-        let probe = Probe { key: sent.len() as u64, due: now };
-        ingress.send(probe).map_err(|error| error.to_string())?;
+        send(sent.len() as u64, now)?;
         sent.push(now);
         dues.advance();
     }

@@ -16,6 +16,9 @@ const SECONDS: usize = 3;
 /// A touch that takes this long is no miss of a cache.
 const SLOW_NANOS: u64 = 20_000;
 
+/// As many of the touches as one in so many may be slow: an interrupt comes by everywhere.
+const SLOW_ONE_IN: usize = 100;
+
 /// The first touches of pages after a second.
 pub struct ColdTouches {
     slow: usize,
@@ -61,6 +64,7 @@ impl ColdTouches {
 
     /// Whether steps are longer than the engine makes them.
     pub fn disturbance(&self) -> Option<String> {
-        (self.slow > 0).then(|| format!("memory that was idle is slow: {}", self.note()))
+        (self.slow * SLOW_ONE_IN > SECONDS * PAGES)
+            .then(|| format!("memory that was idle is slow: {}", self.note()))
     }
 }

@@ -17,7 +17,8 @@ use crate::throughput::pin;
 
 const KEYS: u64 = 10_000_000;
 
-/// How many records a batch has, as on a ring; between two batches a shard touches pages ahead of their use.
+/// How many records a batch has, as on a ring; between two batches pages are touched ahead of their use, which a
+/// thread beside it does for a shard.
 const BATCH: u64 = 256;
 
 /// How many pages it keeps ready.
