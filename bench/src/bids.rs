@@ -80,7 +80,9 @@ impl<const PER_MS: u64> Generator<PER_MS> {
 }
 
 /// A source of bids without end, as fast as it is asked.
-pub struct Bids<const PER_MS: u64 = BIDS_PER_MS> {
+///
+/// `SPARSE` says whether it may begin with sparse ones: the others need not ask of each bid whether it is.
+pub struct Bids<const PER_MS: u64 = BIDS_PER_MS, const SPARSE: bool = false> {
     keys: u64,
     partitions: u16,
     numbers: Range<u16>,
@@ -107,14 +109,15 @@ impl<const PER_MS: u64> Bids<PER_MS> {
     }
 
     /// See [`Generator::after_sparse`].
-    pub fn after_sparse(self, seconds: u64) -> Self {
-        Bids { sparse_seconds: seconds, ..self }
+    pub fn after_sparse(self, seconds: u64) -> Bids<PER_MS, true> {
+        let Bids { keys, partitions, numbers, tally, .. } = self;
+        Bids { keys, partitions, numbers, sparse_seconds: seconds, tally }
     }
 }
 
-impl<const PER_MS: u64> Source for Bids<PER_MS> {
+impl<const PER_MS: u64, const SPARSE: bool> Source for Bids<PER_MS, SPARSE> {
     type Item = Bid;
-    type Reader = BidReader<PER_MS>;
+    type Reader = BidReader<PER_MS, SPARSE>;
 
     fn partitions(&self) -> Result<Vec<PartitionId>, SourceError> {
         Ok(self.numbers.clone().map(|number| PartitionId(number.to_string())).collect())
@@ -125,7 +128,7 @@ impl<const PER_MS: u64> Source for Bids<PER_MS> {
         partition: &PartitionId,
         offset: Option<&[u8]>,
         _: &ReaderContext,
-    ) -> Result<BidReader<PER_MS>, SourceError> {
+    ) -> Result<BidReader<PER_MS, SPARSE>, SourceError> {
         let number = partition.0.parse().map_err(|_| SourceError::fatal("bids have numbered partitions"))?;
         let mut generator =
             Generator::new(self.keys, number, self.partitions).after_sparse(self.sparse_seconds);
@@ -145,7 +148,7 @@ impl<const PER_MS: u64> Source for Bids<PER_MS> {
 }
 
 /// Reads one partition of [`Bids`].
-pub struct BidReader<const PER_MS: u64 = BIDS_PER_MS> {
+pub struct BidReader<const PER_MS: u64 = BIDS_PER_MS, const SPARSE: bool = false> {
     generator: Generator<PER_MS>,
     number: u16,
     /// The first one of the last poll.
@@ -153,7 +156,7 @@ pub struct BidReader<const PER_MS: u64 = BIDS_PER_MS> {
     tally: Tally,
 }
 
-impl<const PER_MS: u64> Reader for BidReader<PER_MS> {
+impl<const PER_MS: u64, const SPARSE: bool> Reader for BidReader<PER_MS, SPARSE> {
     type Item = Bid;
 
     fn poll(&mut self, now: Nanos, out: &mut Records<Bid>) -> Result<SourcePoll, SourceError> {
@@ -174,7 +177,7 @@ impl<const PER_MS: u64> Reader for BidReader<PER_MS> {
         let mut generator = self.generator.clone();
         for _ in 0..room {
             // One call, so that it is inlined.
-            let bid = if generator.is_sparse() { generator.sparse_bid() } else { generator.bid() };
+            let bid = if SPARSE && generator.is_sparse() { generator.sparse_bid() } else { generator.bid() };
             each(bid, Timestamp::MIN);
         }
         self.generator = generator;

@@ -64,6 +64,7 @@ pub use field::{Field, Plain};
 pub use layout::Description;
 pub(crate) use layout::key_layout;
 pub use millstream_derive::Record;
+pub(crate) use plain::show_apart;
 
 use crate::checkpoint::codec::Writer;
 use crate::schema::{Misfit, Schema, Type, Types, Value};

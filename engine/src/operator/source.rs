@@ -14,6 +14,7 @@ use crate::channel::Inlet;
 use crate::disk::{DiskDone, ShardDisk};
 use crate::element::{Epoch, Nanos, ShardId, Timestamp};
 use crate::graph::{Lanes, Port};
+use crate::record::show_apart;
 use crate::runtime::metrics::Gauges;
 use crate::runtime::snapshot::{PartitionSnapshot, ShardSnapshot};
 use crate::source::{PartitionId, Reader, ReaderContext, Records, Replay, Source, SourcePoll};
@@ -179,27 +180,27 @@ impl<S: Source, A: Assign<S::Item>, P: Push<FromSource<S, A>>> SourceSegment<S, 
         let (op, assign, push, clock) = (self.op, &self.assign, &mut self.push, &mut self.clock);
         let (timestamps, due, said, at_end) = (self.timestamps, &mut self.due, &mut self.said, self.at_end);
         let tell_all = A::MARKS || clock.needs_every_record(number);
+        // One question for the two that hardly any record has to be asked.
+        let usual = if tell_all { TimestampRange::NONE } else { timestamps };
         let mut cursor = Cursor::new();
         let (mut count, mut latest) = (0, Timestamp::MIN);
         let mut let_out = Ok(());
         let epoch = self.epoch;
         let mut watching = watch.as_deref_mut();
-        let answer = reader.poll_each(context.now, &mut self.batch, |mut record, from_source| {
+        let answer = reader.poll_each(context.now, &mut self.batch, |record, from_source| {
             cursor.index = count;
             count += 1;
-            if let Some(watch) = &mut watching {
-                let Some(admitted) = watch.admit(record, epoch) else { return };
-                record = admitted;
+            if let Some(watch) = &mut watching
+                && !show_apart(&record, |record| watch.admits(record, epoch))
+            {
+                return;
             }
             let at = Blame::on(op, || assign.at(&record, from_source));
             cursor.at = at;
-            if !timestamps.holds(at) {
-                raise(op, Cause::User(Box::new(timestamps.error(at))));
+            if !usual.surely_holds(at) {
+                check_and_tell(op, timestamps, clock, number, at);
             }
             latest = latest.max(at);
-            if tell_all {
-                tell(clock, number, at);
-            }
             let marked = A::MARKS && !at_end && Blame::on(op, || assign.marks(&record));
             push.push(record, at);
             if marked && let_out.is_ok() {
@@ -332,10 +333,20 @@ fn signals(at_end: bool, signals: impl IntoIterator<Item = Signal>) -> impl Iter
     signals.into_iter().filter(move |signal| !at_end || is_end(signal))
 }
 
-/// Apart, so that the loop of those who need not be told is straight.
+/// Fails a record whose timestamp is out of range, and tells the clock of any other: apart, so that the loop of a source whose clock need
+/// not hear of every record is straight.
 #[cold]
 #[inline(never)]
-fn tell(clock: &mut SourceClock, partition: usize, at: Timestamp) {
+fn check_and_tell(
+    op: OpId,
+    timestamps: TimestampRange,
+    clock: &mut SourceClock,
+    partition: usize,
+    at: Timestamp,
+) {
+    if !timestamps.holds(at) {
+        raise(op, Cause::User(Box::new(timestamps.error(at))));
+    }
     clock.on_record(partition, at);
 }
 

@@ -47,6 +47,20 @@ pub fn copy_plain<T: Plain>(value: &T) -> T {
     unsafe { std::ptr::read(value) }
 }
 
+/// Shows `f` a record: a copy of one that is plain, so that the record itself can stay in registers, whoever `f` passes it to. For cold paths.
+#[inline(always)]
+pub(crate) fn show_apart<T: Record, R>(record: &T, f: impl FnOnce(&T) -> R) -> R {
+    if !T::PLAIN {
+        return f(record);
+    }
+    // SAFETY: `record` is valid for reads; what is plain has no destructor and nothing in it changes behind a shared reference, so that a
+    // copy of its bytes may be looked at in its place.
+    let copy = std::mem::ManuallyDrop::new(unsafe { std::ptr::read(record) });
+    // The compiler would rather show the record than a copy that nobody changes.
+    let copy = std::hint::black_box(copy);
+    f(&copy)
+}
+
 /// The parts of a `Record` implementation that all plain types share.
 macro_rules! plain_record {
     () => {

@@ -42,6 +42,9 @@ impl TimestampRange {
     /// For records without event time: any.
     pub(crate) const ANY: TimestampRange = TimestampRange { earliest: i64::MIN, width: u64::MAX };
 
+    /// None, for [`TimestampRange::surely_holds`].
+    pub(crate) const NONE: TimestampRange = TimestampRange { earliest: i64::MIN, width: 0 };
+
     /// From the earliest on: never [`Timestamp::MIN`], which is none, nor [`Timestamp::MAX`], which is the end.
     pub(crate) fn from(earliest: Timestamp) -> Self {
         let earliest = earliest.0.clamp(i64::MIN + 1, i64::MAX - 1);
@@ -52,6 +55,12 @@ impl TimestampRange {
     #[inline(always)]
     pub(crate) fn holds(&self, at: Timestamp) -> bool {
         at.0.wrapping_sub(self.earliest) as u64 <= self.width
+    }
+
+    /// The same, but for the last one that it holds, of which it says no.
+    #[inline(always)]
+    pub(crate) fn surely_holds(&self, at: Timestamp) -> bool {
+        (at.0.wrapping_sub(self.earliest) as u64) < self.width
     }
 
     /// What is wrong with a timestamp that it does not hold.
@@ -93,6 +102,9 @@ mod tests {
             let range = TimestampRange::from(Timestamp(earliest));
             let earliest = earliest.clamp(i64::MIN + 1, i64::MAX - 1);
             prop_assert_eq!(range.holds(Timestamp(at)), earliest <= at && at < i64::MAX);
+            // The last one has to be asked for once more.
+            prop_assert_eq!(range.surely_holds(Timestamp(at)), range.holds(Timestamp(at)) && at < i64::MAX - 1);
+            prop_assert!(!TimestampRange::NONE.surely_holds(Timestamp(at)));
         }
     }
 }

@@ -56,17 +56,15 @@ impl PartitionWatch {
         reader.offset(&mut self.offset);
     }
 
-    /// A record comes, and is given back if it is to be handled. One that is to be left out is left out after the switch to `epoch`.
-    ///
-    /// It is taken by value, so that the loop of those who look out for nothing need not keep its records in memory for the sake of this.
+    /// A record comes: says whether it is to be handled. One that is to be left out is left out after the switch to `epoch`.
     #[cold]
     #[inline(never)]
-    pub(crate) fn admit<T: Record>(&mut self, record: T, epoch: Epoch) -> Option<T> {
+    pub(crate) fn admits<T: Record>(&mut self, record: &T, epoch: Epoch) -> bool {
         self.record.clear();
         record.encode(&mut self.record);
         self.count += 1;
         let id = self.id();
-        let Some(found) = self.marks.iter().position(|mark| mark.id == id) else { return Some(record) };
+        let Some(found) = self.marks.iter().position(|mark| mark.id == id) else { return true };
         let mark = self.marks.swap_remove(found);
         self.suspects.was_left_out(&mark, epoch);
         tracing::warn!(
@@ -74,7 +72,7 @@ impl PartitionWatch {
             partition = self.partition,
             "a record that made the job fail is left out"
         );
-        None
+        false
     }
 
     /// Which record is in the loop.

@@ -1,4 +1,4 @@
-use millstream_engine::Key;
+use millstream::Key;
 
 fn key_by<K: Key>(_key: K) {}
 

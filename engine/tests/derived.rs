@@ -65,11 +65,13 @@ impl Reexported {
     }
 }
 
-fn main() {
+#[test]
+fn derived_code_keeps_to_the_strictest_lints() {
     fn of_view(view: &View<Order<u64>>) -> (&str, Option<u64>) {
         (view.r#type(), view.inner())
     }
     let _ = of_view;
-    let _ = Reexported::name;
+    let named = Reexported { name: "an accessor of one's own".to_owned() };
+    assert_eq!(named.name(), 24);
     let _ = (Side::Buy, Side::Sell, Account(1, 2));
 }

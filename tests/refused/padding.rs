@@ -1,4 +1,4 @@
-use millstream_engine::Record;
+use millstream::Record;
 
 #[derive(Record)]
 #[repr(C)]
