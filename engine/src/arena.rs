@@ -199,6 +199,37 @@ pub struct Arena {
     loader: Option<Box<dyn PageLoader>>,
 }
 
+/// What [`Arena::at`] and [`Arena::is_current`] look at. Neither pages nor tags ever move, so it holds for as long as the arena is there and no
+/// checkpoint begins: in a loop that writes through raw pointers the compiler would look it up anew for each record.
+#[derive(Clone, Copy)]
+pub(crate) struct Places {
+    pages: *mut u8,
+    tags: *const u32,
+    turn: u32,
+}
+
+impl Places {
+    /// See [`Arena::at`].
+    ///
+    /// # Safety
+    /// The page is one of the arena, which is there still.
+    #[inline(always)]
+    pub(crate) unsafe fn at(self, page: PageNo) -> *mut u8 {
+        // SAFETY: the page lies in the reservation.
+        unsafe { self.pages.add(page.index() * PAGE_BYTES) }
+    }
+
+    /// See [`Arena::is_current`].
+    ///
+    /// # Safety
+    /// As for [`Places::at`].
+    #[inline(always)]
+    pub(crate) unsafe fn is_current(self, page: PageNo) -> bool {
+        // SAFETY: each page has a tag.
+        unsafe { self.tags.add(page.index()).read() == self.turn }
+    }
+}
+
 impl Arena {
     /// An empty arena.
     pub fn new(mut config: ArenaConfig) -> Result<Self, StateError> {
@@ -312,6 +343,12 @@ impl Arena {
         debug_assert!(page.0 < self.config.pages_max);
         // SAFETY: as in `at`.
         unsafe { self.tags.at(page.index()) == self.turn }
+    }
+
+    /// Where pages and their tags are, for a loop to keep in registers.
+    #[inline(always)]
+    pub(crate) fn places(&self) -> Places {
+        Places { pages: self.pages.base(), tags: self.tags.base(), turn: self.turn }
     }
 
     /// To be called before a page is written.

@@ -192,7 +192,7 @@ impl<T: Zeroed> Column<T> {
     }
 
     #[inline(always)]
-    fn base(&self) -> *mut T {
+    pub(super) fn base(&self) -> *mut T {
         self.region.base().cast()
     }
 

@@ -14,7 +14,7 @@ use crate::element::{Epoch, ShardId};
 use crate::limits::PAGE_BYTES;
 
 /// How much is written at once.
-const BUFFER_BYTES: usize = 128 * 1024;
+const BUFFER_BYTES: usize = 512 * 1024;
 
 /// How many buffers wait for the disk before the writer asks for a pause.
 const BUFFERS_IN_FLIGHT_MAX: usize = 4;

@@ -2,11 +2,14 @@
 //! of a batch are asked for first, and used when they have arrived.
 #![allow(unsafe_code)] // looks at pages through raw pointers
 
-use crate::arena::{Arena, PageNo, StateError};
+use std::marker::PhantomData;
+
+use crate::arena::{Arena, PageNo, Places, StateError};
 use crate::element::KeyHash;
 use crate::key::Key;
 use crate::record::Record;
 
+use super::directory::{Directory, times};
 use super::layout::Entry;
 use super::page::TablePage;
 use super::probe::{Probe, prefetch};
@@ -47,6 +50,52 @@ impl Lane {
     }
 }
 
+/// What looking a key up needs of a table and its arena, for a loop to keep in registers. It holds until a page is added to the table or taken
+/// from it, or a checkpoint begins; values may be changed meanwhile.
+struct Near<K: ?Sized, V, P> {
+    /// The directory's slots where there is one array of them; otherwise none.
+    slots: *const PageNo,
+    count: usize,
+    places: Places,
+    types: PhantomData<(V, P, Box<K>)>,
+}
+
+impl<K: Key + ?Sized, V: Record, P: Probe> Near<K, V, P> {
+    #[inline(always)]
+    fn of(table: &Table<K, V, P>, arena: &Arena) -> Self {
+        let slots = table.directory.one_array().unwrap_or_default();
+        Near { slots: slots.as_ptr(), count: slots.len(), places: arena.places(), types: PhantomData }
+    }
+
+    /// As [`Table::find_current`].
+    ///
+    /// # Safety
+    /// It was made of this arena and a table in it, whose directory this is, and holds still.
+    #[inline(always)]
+    unsafe fn find(
+        &self,
+        directory: &Directory,
+        arena: &mut Arena,
+        hash: KeyHash,
+        key: &[u8],
+    ) -> Result<Option<*mut u8>, StateError> {
+        let page = match self.count {
+            0 => directory.page(hash),
+            // SAFETY: the upper half of a product with the number of slots is below it, and no slot has gone (the caller).
+            count => unsafe { *self.slots.add(times(hash.0, count).0) },
+        };
+        // SAFETY: the directory holds pages of the arena only.
+        if !unsafe { self.places.is_current(page) } {
+            return Ok(None);
+        }
+        // SAFETY: a current page is in memory, and the directory holds table pages of this layout only (page 0 is never current).
+        let view = unsafe { TablePage::<K, V, P>::new(self.places.at(page)) };
+        // SAFETY: the entry was found in the page.
+        let slot = view.find(hash, |entry| unsafe { Table::<K, V, P>::key_is(arena, entry, key) })?;
+        Ok(slot.map(|slot| view.entry(slot)))
+    }
+}
+
 impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
     /// Changes the values of many keys, in order: for each `i` below the number of hashes, the value of the key with hash `hashes[i]`
     /// and encoding `key(i)`, which is put in as `init(i)` gives it if it is missing, is given to `f(i, _, new)`; `new` says whether it
@@ -63,16 +112,7 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
         mut f: impl FnMut(usize, &mut V, bool),
     ) -> Result<(), StateError> {
         if self.len <= SMALL_TABLE_LEN {
-            for (i, &hash) in hashes.iter().enumerate() {
-                match self.find_current(arena, hash, key(i))? {
-                    // SAFETY: a found entry of a current page.
-                    Some(entry) => unsafe { self.apply(arena, entry, |value| f(i, value, false))? },
-                    None => {
-                        self.update_or_add(arena, hash, key(i), || init(i), |value, new| f(i, value, new))?
-                    }
-                }
-            }
-            return Ok(());
+            return self.update_near(arena, hashes, key, init, f);
         }
         for (at, hashes) in hashes.chunks(LANES).enumerate() {
             let first = at * LANES;
@@ -100,6 +140,35 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
                 }
                 self.update_or_add(arena, hash, key, || init(i), |value, new| f(i, value, new))?;
             }
+        }
+        Ok(())
+    }
+
+    /// [`Table::update_batch`] for a table that is near.
+    #[inline(always)]
+    fn update_near<'k>(
+        &mut self,
+        arena: &mut Arena,
+        hashes: &[KeyHash],
+        key: impl Fn(usize) -> &'k [u8],
+        mut init: impl FnMut(usize) -> V,
+        mut f: impl FnMut(usize, &mut V, bool),
+    ) -> Result<(), StateError> {
+        let mut i = 0;
+        while i < hashes.len() {
+            let near = Near::of(self, arena);
+            while let Some(&hash) = hashes.get(i) {
+                // SAFETY: until `near` is made anew only values are changed.
+                let Some(entry) = (unsafe { near.find(&self.directory, arena, hash, key(i))? }) else {
+                    break;
+                };
+                // SAFETY: a found entry of a current page.
+                unsafe { self.apply(arena, entry, |value| f(i, value, false))? };
+                i += 1;
+            }
+            let Some(&hash) = hashes.get(i) else { break };
+            self.update_or_add(arena, hash, key(i), || init(i), |value, new| f(i, value, new))?;
+            i += 1;
         }
         Ok(())
     }
@@ -165,6 +234,9 @@ impl<K: Key + ?Sized, V: Record, P: Probe> Table<K, V, P> {
                     prefetch(entry.wrapping_add(Entry::<K, V>::HASH_AT));
                 }
             }
+        }
+        if arena.running_checkpoint().is_some() {
+            lanes.iter().take(hashes.len()).for_each(|lane| arena.expect_to_touch(lane.page()));
         }
         if !Entry::<K, V>::KEY_IS_REF && !Entry::<K, V>::VALUE_IS_REF {
             return;

@@ -79,6 +79,15 @@ impl Directory {
         unsafe { *slots.get_unchecked(slot) }
     }
 
+    /// The slots, where there is one array of them.
+    #[inline(always)]
+    pub(super) fn one_array(&self) -> Option<&[PageNo]> {
+        match &*self.groups {
+            [slots] => Some(slots),
+            _ => None,
+        }
+    }
+
     /// Asks for the slot of a hash ahead of its use.
     #[inline]
     pub(super) fn prefetch(&self, hash: KeyHash) {
@@ -185,7 +194,7 @@ impl Directory {
 
 /// A hash times a length that is a power of two: the index it selects, and the bits that are left.
 #[inline(always)]
-fn times(hash: u64, len: usize) -> (usize, u64) {
+pub(super) fn times(hash: u64, len: usize) -> (usize, u64) {
     let product = u128::from(hash) * len as u128;
     ((product >> 64) as usize, product as u64)
 }
