@@ -13,8 +13,8 @@ use crate::disk::{BLOCK_BYTES, DiskBuffer, DiskDone, DiskError, DiskOp, FileHand
 use crate::element::{Epoch, ShardId};
 use crate::limits::PAGE_BYTES;
 
-/// How much is written at once.
-const BUFFER_BYTES: usize = 512 * 1024;
+/// How much is written at once: each write costs its shard a wake-up of a worker of the kernel and an interrupt at its end.
+pub(super) const BUFFER_BYTES: usize = 512 * 1024;
 
 /// How many buffers wait for the disk before the writer asks for a pause.
 const BUFFERS_IN_FLIGHT_MAX: usize = 4;

@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::checkpoint::MetaLocation;
+use crate::checkpoint::delta_writer::BUFFER_BYTES;
 use crate::disk::{BlockingShardDisk, DiskOp, RealDisk};
 use crate::testing::sim_disk::SimFaults;
+
+const PAGES_PER_BUFFER: u32 = (BUFFER_BYTES / PAGE_BYTES) as u32;
 
 fn sim() -> (SimDisk, DeltaWriter) {
     let disk = SimDisk::new(1, SimFaults { delay_polls_max: 3, ..SimFaults::default() });
@@ -58,8 +61,8 @@ fn the_writer_asks_for_a_pause_when_the_disk_falls_behind() {
         pages += 1;
         writer.add_page(&mut shard_disk, page(0, pages), info(1), &contents(1));
     }
-    // Four buffers of 128 KiB, one block of which is the header.
-    assert_eq!(pages, 4 * 32 - 1);
+    // Four buffers, one block of which is the header.
+    assert_eq!(pages, 4 * PAGES_PER_BUFFER - 1);
     while !writer.wants_more() {
         while let Some(done) = shard_disk.poll() {
             writer.on_done(done);
@@ -72,7 +75,7 @@ fn the_writer_asks_for_a_pause_when_the_disk_falls_behind() {
 fn a_failed_write_ends_the_checkpoint_and_the_next_one_begins_afresh() {
     for failing in 0..8 {
         let (disk, mut writer) = sim();
-        let pages = (0..100).map(|no| (page(0, no), 5)).collect();
+        let pages = (0..3 * PAGES_PER_BUFFER + 4).map(|no| (page(0, no), 5)).collect();
         let change = Change { pages, meta: vec![1; 100], ..Change::default() };
         disk.fail_operation(failing, std::io::ErrorKind::Other);
         let mut shard_disk = disk.shard_disk();
